@@ -1,0 +1,86 @@
+//! The fields of kernel structures that the programs read.
+//!
+//! rustc emits no CO-RE relocations, so each offset is a read-only global of the object, which the loader sets from the running kernel's BTF
+//! before the kernel sees the programs. There are no default offsets: a field that the kernel lacks is an error that names it.
+
+/// Calls `$callback!` with one entry a field: the global's name, the structure, and the member's names, the first that the kernel knows
+/// being taken (members are renamed now and then). Members of anonymous structures and unions within count as the structure's own.
+#[macro_export]
+macro_rules! for_each_kernel_field {
+    ($callback:ident) => {
+        $callback! {
+            TASK_STORAGE "task_struct" ["bpf_storage"];
+            TASK_CGROUPS "task_struct" ["cgroups"];
+            TASK_NSPROXY "task_struct" ["nsproxy"];
+            TASK_MM "task_struct" ["mm"];
+            TASK_TGID "task_struct" ["tgid"];
+            TASK_LEADER "task_struct" ["group_leader"];
+            TASK_PARENT "task_struct" ["real_parent"];
+            TASK_START "task_struct" ["start_boottime"];
+            MM_ARG_START "mm_struct" ["arg_start"];
+            MM_ARG_END "mm_struct" ["arg_end"];
+            CSS_SET_CGROUP "css_set" ["dfl_cgrp"];
+            CGROUP_NODE "cgroup" ["kn"];
+            CGROUP_ROOT "cgroup" ["root"];
+            CGROUP_ROOT_HIERARCHY "cgroup_root" ["hierarchy_id"];
+            NODE_ID "kernfs_node" ["id"];
+            NODE_PARENT "kernfs_node" ["parent", "__parent"];
+            NSPROXY_MNT "nsproxy" ["mnt_ns"];
+            MNT_NS_COMMON "mnt_namespace" ["ns"];
+            NS_INUM "ns_common" ["inum"];
+            BPRM_FILE "linux_binprm" ["file"];
+            FILE_MODE "file" ["f_mode"];
+            FILE_PATH "file" ["f_path"];
+            FILE_INODE "file" ["f_inode"];
+            INODE_NLINK "inode" ["i_nlink"];
+            PATH_MNT "path" ["mnt"];
+            PATH_DENTRY "path" ["dentry"];
+            DENTRY_SEQ "dentry" ["d_seq"];
+            DENTRY_HASH "dentry" ["d_hash"];
+            HASH_PPREV "hlist_bl_node" ["pprev"];
+            DENTRY_PARENT "dentry" ["d_parent"];
+            DENTRY_NAME "dentry" ["d_name", "__d_name"];
+            QSTR_LEN "qstr" ["len"];
+            QSTR_NAME "qstr" ["name"];
+            VFSMOUNT_ROOT "vfsmount" ["mnt_root"];
+            MOUNT_VFSMOUNT "mount" ["mnt"];
+            MOUNT_PARENT "mount" ["mnt_parent"];
+            MOUNT_POINT "mount" ["mnt_mountpoint"];
+            MOUNT_NS "mount" ["mnt_ns"];
+            SOCKET_SOCK "socket" ["sk"];
+            SOCK_PROTOCOL "sock" ["sk_protocol"];
+        }
+    };
+}
+
+/// One entry of [`KERNEL_FIELDS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelField {
+    /// The object's global that holds the offset in bytes.
+    pub global: &'static str,
+    /// The kernel's structure.
+    pub structure: &'static str,
+    /// The member, by each name that kernels have given it, newest last.
+    pub members: &'static [&'static str],
+}
+
+macro_rules! table {
+    ($($global:ident $structure:literal [$($member:literal),+];)+) => {
+        /// Every field that the programs read.
+        pub const KERNEL_FIELDS: &[KernelField] =
+            &[$(KernelField { global: stringify!($global), structure: $structure, members: &[$($member),+] }),+];
+    };
+}
+for_each_kernel_field!(table);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_global_is_named_twice() {
+        for (index, field) in KERNEL_FIELDS.iter().enumerate() {
+            assert!(KERNEL_FIELDS[index + 1..].iter().all(|other| other.global != field.global), "{}", field.global);
+        }
+    }
+}
