@@ -1,0 +1,40 @@
+//! The resources that people write and the events that sinks receive: types, their text forms, and what makes a value of them valid.
+//!
+//! No I/O: a caller reads the file or watches the API server, and hands over text or values. Every syntax is parsed here and nowhere else,
+//! and paths are parsed by `portcullis-matcher`, so what is admitted is what the enforcer can compile.
+//!
+//! ```text
+//!  workload_profile   WorkloadProfile: workload, mode, each container's rules          (portcullis.dev/v1alpha1, and its CRD)
+//!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
+//!  rule               one rule by itself, as the fragment that can be pasted in a profile
+//!  guard              the trees whose reads are judged unless a profile says otherwise
+//!  validate           what the types cannot say: names, duplicates                     WorkloadProfile → problems with field paths
+//!  yaml               text → profiles, or every problem with file, line and column; profile → text
+//!  event              what was blocked, would be blocked or was observed               JSON
+//! ```
+//!
+//! Resources are strict: a field that is not known is an error, so that nobody believes in a restriction that is not there. Events are
+//! open: a reader must pass over fields that it does not know, since later versions add some.
+#![forbid(unsafe_code)]
+
+pub mod event;
+pub mod guard;
+pub mod network;
+pub mod path;
+pub mod rule;
+pub mod validate;
+pub mod workload_profile;
+pub mod yaml;
+
+mod invalid;
+
+pub use event::Event;
+pub use guard::DEFAULT_GUARD;
+pub use invalid::InvalidValue;
+pub use network::{Cidr, Ports, Protocol};
+pub use path::PathPattern;
+pub use rule::Rule;
+pub use workload_profile::{
+    ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, WorkloadProfile, WorkloadProfileSpec, WorkloadReference,
+};
+pub use yaml::{LoadError, load, to_yaml};

@@ -1,0 +1,115 @@
+//! One rule by itself, as the fragment of a profile that says it and nothing else.
+
+use crate::{ConnectRule, ContainerRules, ExecRule, FileRule};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A rule of a container. Its JSON is the object that can be merged into an entry of `containers`:
+/// `{"files":[{"path":"/var/log/x","access":["write"]}]}`. Its text is that object, or its entry, in one line of YAML.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "Fragment", try_from = "Fragment")]
+pub enum Rule {
+    /// Under `exec`.
+    Exec(ExecRule),
+    /// Under `files`.
+    File(FileRule),
+    /// Under `connect`.
+    Connect(ConnectRule),
+}
+
+impl Rule {
+    /// The rules of a container, one by one: `exec`, then `files`, then `connect`, each in its order.
+    pub fn all_of(container: &ContainerRules) -> impl Iterator<Item = Self> {
+        let exec = container.exec.iter().cloned().map(Self::Exec);
+        let files = container.files.iter().cloned().map(Self::File);
+        exec.chain(files).chain(container.connect.iter().cloned().map(Self::Connect))
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exec(rule) => write!(f, "exec {}", rule.path),
+            Self::File(rule) => {
+                f.write_str("files ")?;
+                listed(f, &rule.access)?;
+                write!(f, " {}", rule.path)
+            }
+            Self::Connect(rule) => {
+                write!(f, "connect {} ", rule.cidr)?;
+                listed(f, &rule.ports)
+            }
+        }
+    }
+}
+
+/// The items with commas between them.
+fn listed(f: &mut fmt::Formatter<'_>, items: impl IntoIterator<Item = impl fmt::Display>) -> fmt::Result {
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            f.write_str(",")?;
+        }
+        item.fmt(f)?;
+    }
+    Ok(())
+}
+
+/// The wire form: a container's lists, of which one has one entry.
+#[derive(Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fragment {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    exec: Vec<ExecRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<FileRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    connect: Vec<ConnectRule>,
+}
+
+impl From<Rule> for Fragment {
+    fn from(rule: Rule) -> Self {
+        match rule {
+            Rule::Exec(rule) => Self { exec: vec![rule], ..Self::default() },
+            Rule::File(rule) => Self { files: vec![rule], ..Self::default() },
+            Rule::Connect(rule) => Self { connect: vec![rule], ..Self::default() },
+        }
+    }
+}
+
+impl TryFrom<Fragment> for Rule {
+    type Error = &'static str;
+
+    fn try_from(fragment: Fragment) -> Result<Self, Self::Error> {
+        let exec = fragment.exec.into_iter().map(Self::Exec);
+        let files = fragment.files.into_iter().map(Self::File);
+        let mut rules = exec.chain(files).chain(fragment.connect.into_iter().map(Self::Connect));
+        match (rules.next(), rules.next()) {
+            (Some(rule), None) => Ok(rule),
+            _ => Err("a fragment that is not exactly one rule"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_written_as_the_fragment_that_can_be_pasted() {
+        for (json, text) in [
+            (r#"{"exec":[{"path":"/usr/sbin/nginx"}]}"#, "exec /usr/sbin/nginx"),
+            (r#"{"files":[{"path":"/x","access":["read","write"]}]}"#, "files read,write /x"),
+            (r#"{"connect":[{"cidr":"10.0.0.7/32","ports":["53/TCP","53/UDP"]}]}"#, "connect 10.0.0.7/32 53/TCP,53/UDP"),
+        ] {
+            let rule: Rule = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&rule).unwrap(), json);
+            assert_eq!(rule.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_fragment_of_none_or_two_rules_is_refused() {
+        assert!(serde_json::from_str::<Rule>("{}").is_err());
+        assert!(serde_json::from_str::<Rule>(r#"{"exec":[{"path":"/a"},{"path":"/b"}]}"#).is_err());
+    }
+}

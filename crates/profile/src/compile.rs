@@ -1,0 +1,147 @@
+//! Rules to the table that the kernel walks.
+//!
+//! Every rule of a container becomes a pattern with the bits of [`portcullis_abi::access`] that it grants, and the patterns become one
+//! automaton, in which the bits of all rules that match an object add up. What is not in a rule is not in the table.
+
+mod network;
+
+use crate::observation::{Observation, access_bit};
+use portcullis_abi::{Access, access};
+use portcullis_api::{ContainerRules, InvalidValue, PathPattern, Rule, guard};
+use portcullis_matcher::{Builder, Limits, PatternError, Table};
+use std::collections::BTreeSet;
+
+/// A table and how it is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiled {
+    /// Path or network key → bits of [`portcullis_abi::access`].
+    pub table: Table,
+    /// Whether some tree is guarded: the flag [`portcullis_abi::ProfileWord::GUARDS`].
+    pub guards: bool,
+}
+
+impl Compiled {
+    /// What the observed operation lacks under these rules; 0 where it is allowed. This is the kernel's own decision.
+    #[must_use]
+    pub fn missing(&self, observation: &Observation) -> Access {
+        let granted = match observation {
+            Observation::Exec(path) | Observation::Open(path, _) | Observation::Map(path) => self.table.accept_of(path.bytes()),
+            Observation::Connect(endpoint) => self.table.accept_of(&endpoint.connect_key()),
+        };
+        access::missing(observation.asked(), granted)
+    }
+}
+
+/// Why rules are no table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// A rule by itself cannot be compiled.
+    #[error("container {container}: {rule}")]
+    Rule {
+        /// The container.
+        container: String,
+        /// The rule.
+        rule: String,
+        /// Why.
+        #[source]
+        source: portcullis_matcher::CompileError,
+    },
+    /// A rule cannot be written as a pattern of keys.
+    #[error("container {container}: {rule}")]
+    Key {
+        /// The container.
+        container: String,
+        /// The rule.
+        rule: String,
+        /// Why.
+        #[source]
+        source: PatternError,
+    },
+    /// A tree that is guarded by default is no pattern.
+    #[error("default guard")]
+    DefaultGuard(#[source] InvalidValue),
+    /// The rules together are too much.
+    #[error("container {container}: its rules together{}", heaviest(.wildcards))]
+    Together {
+        /// The container.
+        container: String,
+        /// The rules with the most wildcards, the first to look at.
+        wildcards: Vec<String>,
+        /// What was too much.
+        #[source]
+        source: portcullis_matcher::CompileError,
+    },
+}
+
+fn heaviest(rules: &[String]) -> String {
+    if rules.is_empty() { String::new() } else { format!(", of which these have the most wildcards: {}", rules.join("; ")) }
+}
+
+/// Compiles the rules of a container, within the matcher's default limits.
+///
+/// # Errors
+/// As [`compile_within`].
+pub fn compile(rules: &ContainerRules) -> Result<Compiled, CompileError> {
+    compile_within(rules, Limits::default())
+}
+
+/// Compiles the rules of a container.
+///
+/// # Errors
+/// [`CompileError`] where the table would be larger than the limits; it names the rule, or the rules that are most likely the cause.
+pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled, CompileError> {
+    let mut builder = Builder::new(|a, b| a | b).limits(limits);
+    let named = |rule: String, source| CompileError::Rule { container: rules.name.clone(), rule, source };
+    for rule in Rule::all_of(rules) {
+        let paths = |path: &PathPattern, granted| vec![(path.pattern().clone(), granted)];
+        let patterns = match &rule {
+            // The kernel maps a program to run it, so who may execute may map.
+            Rule::Exec(exec) => paths(&exec.path, access::EXEC | access::MAP),
+            Rule::File(file) => paths(&file.path, file.access.iter().fold(0, |all, used| all | access_bit(*used))),
+            Rule::Connect(connect) => network::patterns(connect)
+                .map_err(|source| CompileError::Key { container: rules.name.clone(), rule: rule.to_string(), source })?
+                .into_iter()
+                .map(|pattern| (pattern, access::CONNECT))
+                .collect(),
+        };
+        for (pattern, granted) in patterns {
+            // A rule that lists no access grants nothing; there is no value for it in a table.
+            if granted != 0 {
+                builder.add(&pattern, granted).map_err(|source| named(rule.to_string(), source))?;
+            }
+        }
+    }
+    let guarded = guarded(rules)?;
+    for path in &guarded {
+        builder.add(path.pattern(), access::GUARDED).map_err(|source| named(format!("guard {path}"), source))?;
+    }
+    let table = builder.build().map_err(|source| CompileError::Together {
+        container: rules.name.clone(),
+        wildcards: with_most_wildcards(rules),
+        source,
+    })?;
+    Ok(Compiled { table, guards: !guarded.is_empty() })
+}
+
+/// The trees whose reads are judged in this container.
+fn guarded(rules: &ContainerRules) -> Result<BTreeSet<PathPattern>, CompileError> {
+    match &rules.guard {
+        Some(paths) => Ok(paths.iter().cloned().collect()),
+        None => Ok(guard::default_patterns().map_err(CompileError::DefaultGuard)?.into_iter().collect()),
+    }
+}
+
+fn with_most_wildcards(rules: &ContainerRules) -> Vec<String> {
+    let path = |rule: &Rule| match rule {
+        Rule::Exec(exec) => exec.path.to_string(),
+        Rule::File(file) => file.path.to_string(),
+        Rule::Connect(_) => String::new(),
+    };
+    let mut counted: Vec<_> = Rule::all_of(rules).map(|rule| (path(&rule).matches('*').count(), rule.to_string())).collect();
+    counted.retain(|(count, _)| *count > 0);
+    counted.sort_by(|a, b| b.cmp(a));
+    counted.into_iter().take(3).map(|(_, rule)| rule).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+use super::*;
+use crate::ObservedPath;
+use portcullis_api::FileAccess;
+use serde_json::json;
+
+fn rules(value: serde_json::Value) -> ContainerRules {
+    let mut rules = json!({ "name": "web" });
+    rules.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+    serde_json::from_value(rules).unwrap()
+}
+
+fn granted(value: serde_json::Value, path: &str) -> Access {
+    compile(&rules(value)).unwrap().table.accept_of(path.as_bytes())
+}
+
+#[test]
+fn an_exec_rule_grants_exec_and_map_and_no_write() {
+    assert_eq!(granted(json!({ "exec": [{ "path": "/bin/a" }] }), "/bin/a"), access::EXEC | access::MAP);
+    assert_eq!(granted(json!({ "exec": [{ "path": "/bin/a" }] }), "/bin/b"), 0);
+}
+
+#[test]
+fn the_bits_of_all_rules_that_match_add_up() {
+    let value = json!({
+        "exec": [{ "path": "/a/*" }],
+        "files": [{ "path": "/a/**", "access": ["write"] }, { "path": "/a/x", "access": ["read", "map"] }],
+        "guard": ["/a/x"],
+    });
+    assert_eq!(granted(value, "/a/x"), access::EXEC | access::MAP | access::READ | access::WRITE | access::GUARDED);
+}
+
+#[test]
+fn the_default_trees_are_guarded_unless_the_profile_says_otherwise() {
+    let compiled = compile(&rules(json!({}))).unwrap();
+    assert!(compiled.guards);
+    let read = |path: &str| Observation::Open(ObservedPath::new(path.as_bytes()).unwrap(), [FileAccess::Read].into());
+    assert_eq!(compiled.missing(&read("/run/secrets/kubernetes.io/serviceaccount/token")), access::READ);
+    assert_eq!(compiled.missing(&read("/etc/passwd")), 0);
+    let unguarded = compile(&rules(json!({ "guard": [] }))).unwrap();
+    assert!(!unguarded.guards);
+    assert_eq!(unguarded.missing(&read("/etc/shadow")), 0);
+}
+
+#[test]
+fn a_rule_that_is_too_large_by_itself_is_named() {
+    let limits = Limits { states: 200, slots: 1 << 20 };
+    let error = compile_within(&rules(json!({ "guard": [], "exec": [{ "path": format!("/{}", "a".repeat(400)) }] })), limits).unwrap_err();
+    assert!(error.to_string().starts_with("container web: exec /aaa"), "{error}");
+}
+
+#[test]
+fn rules_that_are_too_large_together_name_those_with_most_wildcards() {
+    let bad: String = ["/**a", &"?".repeat(20), "*"].concat();
+    let value = json!({ "guard": [], "files": [{ "path": bad, "access": ["write"] }, { "path": "/x", "access": ["write"] }] });
+    let error = compile_within(&rules(value), Limits { states: 5_000, slots: 1 << 20 }).unwrap_err();
+    assert!(matches!(&error, CompileError::Together { wildcards, .. } if wildcards.len() == 1 && wildcards[0].contains(&bad)), "{error}");
+}
+
+#[test]
+fn the_same_rules_in_another_order_are_the_same_table() {
+    let one = rules(json!({ "exec": [{ "path": "/a" }, { "path": "/b*" }] }));
+    let other = rules(json!({ "exec": [{ "path": "/b*" }, { "path": "/a" }] }));
+    assert_eq!(compile(&one).unwrap(), compile(&other).unwrap());
+}

@@ -1,0 +1,222 @@
+//! One rule into the rules of a container.
+//!
+//! A rule is taken apart into *grants*: a path with one use, or a range of addresses with some ports. What the rules already grant is
+//! not added, and what the new rule covers is taken out, so that the outcome is the set of the widest grants, whatever the order: merging is
+//! associative, commutative and idempotent. What a person wrote stays as it is until something wider comes. Executing includes mapping
+//! as code, so a file's `map` goes where an `exec` rule covers it.
+//!
+//! The lists are sorted, a path or range is listed once, and ports that touch are one range.
+
+mod connect;
+
+use crate::cover::{covers, supersedes};
+use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, Rule};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The bounds of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most entries of one container: `exec`, `files` and `connect` together.
+    pub rules: usize,
+}
+
+impl Default for Limits {
+    /// 4,000 entries: some 300 KiB of YAML, of the 1.5 MiB that etcd takes as one object, and several times what large applications need.
+    fn default() -> Self {
+        Self { rules: 4_000 }
+    }
+}
+
+/// A rule that found no room.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("container {container} has {limit} rules, as many as a profile may hold, and lacks: {rule}")]
+pub struct Full {
+    /// The container.
+    pub container: String,
+    /// The limit.
+    pub limit: usize,
+    /// The rule that is not in the profile.
+    pub rule: Rule,
+}
+
+/// Adds what the rule grants and the container's rules do not. Whether they changed.
+///
+/// # Errors
+/// [`Full`] where there would be more rules than before and than the limit; the rules are then as they were.
+pub fn merge(rules: &mut ContainerRules, rule: &Rule, limits: Limits) -> Result<bool, Full> {
+    // A rule becomes one entry at most, so below the limit there is room for it.
+    if entries(rules) < limits.rules {
+        return Ok(add(rules, rule));
+    }
+    let mut merged = rules.clone();
+    if !add(&mut merged, rule) {
+        return Ok(false);
+    }
+    if entries(&merged) > entries(rules) {
+        return Err(Full { container: rules.name.clone(), limit: limits.rules, rule: rule.clone() });
+    }
+    *rules = merged;
+    Ok(true)
+}
+
+/// How many rules there are.
+#[must_use]
+pub fn entries(rules: &ContainerRules) -> usize {
+    rules.exec.len() + rules.files.len() + rules.connect.len()
+}
+
+/// Adds the rule. Whether it granted anything new.
+fn add(rules: &mut ContainerRules, rule: &Rule) -> bool {
+    match rule {
+        Rule::Exec(exec) => add_exec(rules, exec),
+        Rule::File(file) => add_file(rules, file),
+        Rule::Connect(connect) => match connect::with(&rules.connect, connect) {
+            Some(merged) => {
+                rules.connect = merged;
+                true
+            }
+            None => false,
+        },
+    }
+}
+
+fn add_exec(rules: &mut ContainerRules, new: &ExecRule) -> bool {
+    if rules.exec.iter().any(|rule| supersedes(&rule.path, &new.path)) {
+        return false;
+    }
+    rules.exec.retain(|rule| !supersedes(&new.path, &rule.path));
+    rules.exec.push(new.clone());
+    rules.exec.sort();
+    take_out(&mut rules.files, |path, used| used == FileAccess::Map && covers(&new.path, path));
+    true
+}
+
+fn add_file(rules: &mut ContainerRules, new: &FileRule) -> bool {
+    let granted = |used: FileAccess| {
+        rules.files.iter().any(|rule| rule.access.contains(&used) && supersedes(&rule.path, &new.path))
+            || used == FileAccess::Map && rules.exec.iter().any(|rule| covers(&rule.path, &new.path))
+    };
+    let fresh: BTreeSet<_> = new.access.iter().copied().filter(|used| !granted(*used)).collect();
+    if fresh.is_empty() {
+        return false;
+    }
+    take_out(&mut rules.files, |path, used| *path != new.path && fresh.contains(&used) && supersedes(&new.path, path));
+    match rules.files.iter_mut().find(|rule| rule.path == new.path) {
+        Some(rule) => rule.access.extend(fresh),
+        None => rules.files.push(FileRule { path: new.path.clone(), access: fresh }),
+    }
+    rules.files.sort();
+    true
+}
+
+/// Takes out the grants that `superseded` names, and the rules of which nothing is left.
+fn take_out(files: &mut Vec<FileRule>, superseded: impl Fn(&PathPattern, FileAccess) -> bool) {
+    files.retain_mut(|FileRule { path, access }| {
+        access.retain(|used| !superseded(path, *used));
+        !access.is_empty()
+    });
+}
+
+/// The rules of two containers of one name together: the second's, one by one, into the first.
+///
+/// # Errors
+/// [`Full`] at the first rule that finds no room; those before it are in.
+pub fn merge_all(rules: &mut ContainerRules, others: &ContainerRules, limits: Limits) -> Result<bool, Full> {
+    Rule::all_of(others).try_fold(false, |changed, rule| Ok(merge(rules, &rule, limits)? || changed))
+}
+
+/// File rules by use, each path of a use once.
+pub(crate) fn by_use(files: &[FileRule]) -> BTreeMap<FileAccess, BTreeSet<PathPattern>> {
+    let mut uses: BTreeMap<FileAccess, BTreeSet<PathPattern>> = BTreeMap::new();
+    for rule in files {
+        for used in &rule.access {
+            uses.entry(*used).or_default().insert(rule.path.clone());
+        }
+    }
+    uses
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn merged(rules: &[serde_json::Value]) -> Vec<String> {
+        let mut container = ContainerRules { name: "web".to_owned(), ..ContainerRules::default() };
+        for rule in rules {
+            merge(&mut container, &serde_json::from_value(rule.clone()).unwrap(), Limits::default()).unwrap();
+        }
+        Rule::all_of(&container).map(|rule| rule.to_string()).collect()
+    }
+
+    /// In either order.
+    fn both(one: serde_json::Value, other: serde_json::Value, rules: &[&str]) {
+        assert_eq!(merged(&[one.clone(), other.clone()]), rules);
+        assert_eq!(merged(&[other, one]), rules);
+    }
+
+    fn file(path: &str, access: &[&str]) -> serde_json::Value {
+        json!({ "files": [{ "path": path, "access": access }] })
+    }
+
+    fn connect(cidr: &str, ports: &[&str]) -> serde_json::Value {
+        json!({ "connect": [{ "cidr": cidr, "ports": ports }] })
+    }
+
+    #[test]
+    fn a_wider_rule_takes_the_place_of_a_narrower_one() {
+        both(file("/tmp/a", &["write"]), file("/tmp/*", &["write"]), &["files write /tmp/*"]);
+        both(json!({ "exec": [{ "path": "/bin/a" }] }), json!({ "exec": [{ "path": "/bin/*" }] }), &["exec /bin/*"]);
+    }
+
+    #[test]
+    fn only_what_the_wider_rule_grants_is_taken_from_the_narrower() {
+        both(file("/a/x", &["read", "write"]), file("/a/*", &["read"]), &["files read /a/*", "files write /a/x"]);
+    }
+
+    #[test]
+    fn the_uses_of_one_path_are_one_rule() {
+        both(file("/x", &["write"]), file("/x", &["read"]), &["files read,write /x"]);
+    }
+
+    #[test]
+    fn what_may_be_executed_need_not_be_mapped() {
+        both(json!({ "exec": [{ "path": "/bin/a" }] }), file("/bin/a", &["map"]), &["exec /bin/a"]);
+        both(json!({ "exec": [{ "path": "/bin/a" }] }), file("/bin/a", &["map", "write"]), &["exec /bin/a", "files write /bin/a"]);
+    }
+
+    #[test]
+    fn the_ports_of_one_range_are_one_rule_and_ports_that_touch_one_range() {
+        both(connect("10.0.0.1/32", &["53/TCP"]), connect("10.0.0.1/32", &["53/UDP"]), &["connect 10.0.0.1/32 53/TCP,53/UDP"]);
+        both(connect("10.0.0.1/32", &["80-85/TCP"]), connect("10.0.0.1/32", &["84-90/TCP"]), &["connect 10.0.0.1/32 80-90/TCP"]);
+        both(connect("10.0.0.1/32", &["80/TCP"]), connect("10.0.0.1/32", &["*/ANY"]), &["connect 10.0.0.1/32 */ANY"]);
+    }
+
+    #[test]
+    fn ports_that_a_wider_range_has_are_taken_from_the_narrower() {
+        both(
+            connect("10.0.0.0/8", &["80-90/TCP"]),
+            connect("10.0.0.1/32", &["85-100/TCP"]),
+            &["connect 10.0.0.0/8 80-90/TCP", "connect 10.0.0.1/32 91-100/TCP"],
+        );
+        both(
+            connect("10.0.0.0/8", &["*/TCP"]),
+            connect("::/0", &["443/TCP"]),
+            &["connect 10.0.0.0/8 0-442/TCP,444-65535/TCP", "connect ::/0 443/TCP"],
+        );
+    }
+
+    #[test]
+    fn a_full_profile_says_which_rule_it_lacks_and_stays_as_it_was() {
+        let limits = Limits { rules: 1 };
+        let mut container = ContainerRules { name: "web".to_owned(), ..ContainerRules::default() };
+        let rule = |path: &str| serde_json::from_value::<Rule>(file(path, &["write"])).unwrap();
+        merge(&mut container, &rule("/a"), limits).unwrap();
+        let before = container.clone();
+        let error = merge(&mut container, &rule("/b"), limits).unwrap_err();
+        assert!(error.to_string().ends_with("lacks: files write /b"), "{error}");
+        assert_eq!(container, before);
+        assert_eq!(merge(&mut container, &rule("/a"), limits), Ok(false));
+        assert_eq!(merge(&mut container, &rule("/*"), limits), Ok(true), "what makes room is let in");
+    }
+}

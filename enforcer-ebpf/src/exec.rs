@@ -1,0 +1,78 @@
+//! Execution: `bprm_check_security`, called for a script and again for each interpreter (`search_binary_handler`, `fs/exec.c`).
+
+use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs::LsmContext};
+use portcullis_abi::{Operation, PATH_MAX, Resolution, TaskState, access, subject::EXECUTABLE_MAX};
+
+use crate::{
+    atomic, judge,
+    kernel::{BPRM_FILE, Typed},
+    maps::LIVES,
+    path, report,
+    scratch::{self, Claim, masked},
+    subject::{self, Found, Subject},
+};
+
+/// The state of a task that runs its container's first program could not be kept.
+const ENOMEM: i32 = 12;
+
+#[lsm(hook = "bprm_check_security")]
+pub fn bprm_check_security(ctx: LsmContext) -> i32 {
+    let earlier: i32 = ctx.arg(1);
+    if earlier != 0 {
+        return earlier;
+    }
+    let bprm = Typed(ctx.arg(0));
+    let mut subject = match subject::find() {
+        Found::Outside => return 0,
+        Found::Workload(subject) => subject,
+        // The runtime executes itself on its way in; a container's own program lives in the container's mount namespace.
+        Found::SetUp(_) if subject::in_host_mount_namespace() => return 0,
+        Found::SetUp(subject) => Subject { session: next_session(&subject), ..subject },
+    };
+    let word = judge::profile(subject.profile);
+    scratch::with(
+        |scratch| {
+            let resolution = path::resolve_file(scratch, bprm.pointer(&BPRM_FILE));
+            let code = judge::judge(&subject, word, scratch, Operation::Exec, access::EXEC, resolution);
+            if code != 0 {
+                return code;
+            }
+            if subject.state.is_null() {
+                subject.state = subject::give_state(&subject);
+                if subject.state.is_null() {
+                    return -ENOMEM;
+                }
+                if subject.session == 0 {
+                    report::tell_life(&subject, scratch, Operation::ContainerStarted, 0);
+                }
+            }
+            remember(subject.state, scratch, resolution);
+            0
+        },
+        || portcullis_abi::decide(word.mode(), Resolution::Busy.missing(access::EXEC, 0)).code(),
+    )
+}
+
+/// Keeps the name of the executable with the task.
+#[inline(always)]
+fn remember(state: *mut TaskState, scratch: Claim, resolution: Resolution) {
+    let start = scratch.start();
+    let whole = PATH_MAX.wrapping_sub(start);
+    let mut length = masked(if whole < EXECUTABLE_MAX { whole } else { EXECUTABLE_MAX - 1 }, EXECUTABLE_MAX - 1);
+    if !matches!(resolution, Resolution::Named | Resolution::Deleted) {
+        length = 0;
+    }
+    // SAFETY: `length` is below the size of the field, and the source lies in the scratch memory.
+    unsafe {
+        bpf_probe_read_kernel((&raw mut (*state).executable).cast(), length as u32, scratch.bytes().add(start & (PATH_MAX - 1)).cast());
+        (*state).executable_len = length as u32;
+    }
+}
+
+/// 0 for the program that starts the container, the number of the exec session for one that joins it later.
+#[inline(always)]
+fn next_session(subject: &Subject) -> u32 {
+    let Some(life) = LIVES.get_ptr_mut(subject.slot) else { return 0 };
+    // SAFETY: an aligned word of the map.
+    unsafe { atomic::add(&raw mut (*life).entries, 1) as u32 }
+}

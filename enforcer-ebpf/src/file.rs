@@ -1,0 +1,74 @@
+//! Files: `file_open` for reading and writing, `mmap_file` for executable mappings.
+
+use aya_ebpf::{macros::lsm, programs::LsmContext};
+use core::ptr::{read_volatile, write_volatile};
+use portcullis_abi::{Operation, access};
+
+use crate::{
+    judge,
+    kernel::{FILE_MODE, Typed},
+    path,
+    subject::{self, Found},
+};
+
+// `include/linux/fs.h`
+const FMODE_READ: u32 = 1;
+const FMODE_WRITE: u32 = 2;
+const FMODE_EXEC: u32 = 0x20;
+
+// `include/uapi/asm-generic/mman-common.h`
+const PROT_EXEC: u64 = 4;
+
+#[lsm(hook = "file_open")]
+pub fn file_open(ctx: LsmContext) -> i32 {
+    let earlier: i32 = ctx.arg(1);
+    if earlier != 0 {
+        return earlier;
+    }
+    let file = Typed(ctx.arg(0));
+    let Found::Workload(subject) = subject::find() else { return 0 };
+    let Some(word) = judge::profile_of(&subject) else { return 0 };
+    let mode = file.u32(&FILE_MODE);
+    // What is opened to be executed is judged when it is: at `bprm_check_security`, or when it is mapped.
+    if mode & FMODE_EXEC != 0 {
+        return 0;
+    }
+    let mut asked = 0;
+    if mode & FMODE_WRITE != 0 {
+        asked |= access::WRITE;
+    }
+    if mode & FMODE_READ != 0 && word.guards() {
+        asked |= access::READ;
+    }
+    if asked == 0 {
+        return 0;
+    }
+    judge::judge_object(&subject, word, Operation::Open, asked, |scratch| path::resolve_file(scratch, file))
+}
+
+#[lsm(hook = "mmap_file")]
+pub fn mmap_file(ctx: LsmContext) -> i32 {
+    let earlier: i32 = ctx.arg(4);
+    if earlier != 0 {
+        return earlier;
+    }
+    let protection: u64 = ctx.arg(2);
+    if protection & PROT_EXEC == 0 {
+        return 0;
+    }
+    let file = Typed(ctx.arg(0));
+    // VERIFIER: an anonymous mapping has no file, but some kernels take a hook's argument for never null and drop a plain test of it. What
+    // was stored and read back is only a number.
+    let mut address = 0u64;
+    // SAFETY: a local.
+    let address = unsafe {
+        write_volatile(&raw mut address, file.address());
+        read_volatile(&raw const address)
+    };
+    if address == 0 {
+        return 0;
+    }
+    let Found::Workload(subject) = subject::find() else { return 0 };
+    let Some(word) = judge::profile_of(&subject) else { return 0 };
+    judge::judge_object(&subject, word, Operation::Map, access::MAP, |scratch| path::resolve_file(scratch, file))
+}

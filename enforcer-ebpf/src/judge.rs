@@ -1,0 +1,140 @@
+//! What a profile says of the object whose name is in the scratch memory.
+
+use core::ptr::read_volatile;
+use portcullis_abi::{Counter, Mode, Operation, PATH_MAX, ProfileWord, Resolution, access::Access, decide};
+use portcullis_matcher::{CHUNK_SLOTS, Slots, State, accept, step};
+
+use crate::{
+    maps::{PROFILES, TABLES, count},
+    repeat::{CONTINUE, STOP, repeat},
+    report,
+    scratch::{self, Claim},
+    subject::Subject,
+};
+
+/// The table of one profile, in chunks of [`TABLES`].
+struct Table {
+    first: u32,
+}
+
+impl Slots for Table {
+    #[inline(always)]
+    fn slot(&self, index: u32) -> u64 {
+        let chunk = self.first.wrapping_add(index / CHUNK_SLOTS as u32);
+        match TABLES.get_ptr(chunk) {
+            // SAFETY: the index is masked to the chunk's length. Volatile: user space may reuse a chunk a grace period after we cannot see it.
+            Some(slots) => unsafe { read_volatile(slots.cast::<u64>().add(index as usize & (CHUNK_SLOTS - 1))) },
+            None => 0,
+        }
+    }
+}
+
+/// How the profile with that index is applied.
+#[inline(always)]
+pub fn profile(index: u32) -> ProfileWord {
+    match PROFILES.get_ptr(index) {
+        // SAFETY: one aligned word, switched by one store.
+        Some(word) => ProfileWord::from_raw(unsafe { read_volatile(word) }),
+        None => ProfileWord::default(),
+    }
+}
+
+/// A walk through a table along a name. What does not change; the state is in the scratch memory.
+#[repr(C)]
+struct Walk {
+    scratch: Claim,
+    start: u64,
+    length: u64,
+    table: Table,
+}
+
+/// How many bytes one iteration of a [`Walk`] takes. More make the call a smaller part of the cost.
+/// VERIFIER(6.12): a callback's paths are not pruned against each other, and each byte doubles them.
+const BYTES_AT_ONCE: u64 = 4;
+
+/// What the table of `word` accepts of the `length` bytes of the scratch memory from `start` on: 0 where it accepts nothing.
+#[inline(always)]
+pub fn accepted(word: ProfileWord, scratch: Claim, start: usize, length: usize) -> u32 {
+    let mut walk = Walk { scratch, start: start as u64, length: length as u64, table: Table { first: word.first() } };
+    scratch.set_state(State::START);
+    repeat(PATH_MAX as u32 / BYTES_AT_ONCE as u32, &mut walk, step_bytes);
+    accept(&walk.table, scratch.state())
+}
+
+/// The next bytes of the name. A dead state is past help and accepts nothing.
+extern "C" fn step_bytes(index: u64, walk: *mut Walk) -> i64 {
+    // SAFETY: the context that `accepted` passed.
+    let walk = unsafe { &*walk };
+    let at = index * BYTES_AT_ONCE;
+    let mut state = walk.scratch.state();
+    // VERIFIER(6.12): written out. As a loop, it counts from an unknown `at` to an unknown end.
+    let going =
+        take(walk, at, &mut state) && take(walk, at + 1, &mut state) && take(walk, at + 2, &mut state) && take(walk, at + 3, &mut state);
+    walk.scratch.set_state(state);
+    if going { CONTINUE } else { STOP }
+}
+
+/// One byte; false where there is none, or where none can matter any more.
+#[inline(always)]
+fn take(walk: &Walk, at: u64, state: &mut State) -> bool {
+    if at >= walk.length || *state == State::DEAD {
+        return false;
+    }
+    // SAFETY: masked to the buffer's length.
+    let byte = unsafe { *walk.scratch.bytes().add((walk.start + at) as usize & (PATH_MAX - 1)) };
+    *state = step(&walk.table, *state, byte);
+    true
+}
+
+/// Judges what `subject` asks of the object in the scratch memory, tells what is to be told, and gives back what the hook returns.
+#[inline(always)]
+pub fn judge(subject: &Subject, word: ProfileWord, scratch: Claim, operation: Operation, asked: Access, resolution: Resolution) -> i32 {
+    let granted = match resolution {
+        Resolution::Named | Resolution::Deleted => {
+            let start = scratch.start();
+            accepted(word, scratch, start, PATH_MAX.wrapping_sub(start))
+        }
+        _ => 0,
+    };
+    let missing = resolution.missing(asked, granted);
+    match decide(word.mode(), missing) {
+        portcullis_abi::Verdict::Allow => 0,
+        portcullis_abi::Verdict::Tell(action) => {
+            report::tell(subject, word, scratch, report::Told { operation, action, resolution, asked, missing });
+            let code = portcullis_abi::Verdict::Tell(action).code();
+            if code != 0 {
+                count(Counter::Denied);
+            }
+            code
+        }
+    }
+}
+
+/// Judges an object whose name `resolve` writes, with memory of its own. Where there is none, everything that is asked is missing.
+#[inline(always)]
+pub fn judge_object(
+    subject: &Subject,
+    word: ProfileWord,
+    operation: Operation,
+    asked: Access,
+    resolve: impl FnOnce(Claim) -> Resolution,
+) -> i32 {
+    scratch::with(
+        |scratch| {
+            let resolution = resolve(scratch);
+            judge(subject, word, scratch, operation, asked, resolution)
+        },
+        || decide(word.mode(), Resolution::Busy.missing(asked, 0)).code(),
+    )
+}
+
+/// The profile of the subject, unless it is absent: then nothing is judged, and that is counted.
+#[inline(always)]
+pub fn profile_of(subject: &Subject) -> Option<ProfileWord> {
+    let word = profile(subject.profile);
+    if word.mode() == Mode::Absent {
+        count(Counter::Unbound);
+        return None;
+    }
+    Some(word)
+}

@@ -1,0 +1,142 @@
+//! Containers and tasks that come and go.
+//!
+//! A new cgroup is given its container at `cgroup_mkdir`, before a process can be in it and whether or not the agent runs: its parent's, or,
+//! where the parent has none, the one that the table of profile 0 names by the cgroup's path.
+
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_kernel_str,
+    macros::{btf_tracepoint, lsm},
+    programs::{BtfTracePointContext, LsmContext},
+};
+use portcullis_abi::{Container, ContainerLife, Counter, Mode, Operation};
+
+use crate::{
+    judge,
+    kernel::{CGROUP_NODE, CGROUP_ROOT, CGROUP_ROOT_HIERARCHY, NODE_ID, NODE_PARENT, Typed},
+    maps::{ARMED, CONTAINERS, FREE, LIVES, LOST, TASKS, count},
+    report,
+    scratch::{self, Claim},
+    subject::{self, Found, Subject},
+};
+
+/// The profile whose table names containers by the paths of their cgroups.
+const SELECTORS: u32 = 0;
+/// How long a cgroup's path can be: the length of the kernel's buffer (`TRACE_CGROUP_PATH_LEN`, `kernel/cgroup/cgroup-internal.h`).
+const CGROUP_PATH_MAX: u32 = 1024;
+/// The child's state could not be kept.
+const ENOMEM: i32 = 12;
+
+#[btf_tracepoint(function = "cgroup_mkdir")]
+pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup = Typed(ctx.arg(0));
+    let path: u64 = ctx.arg(1);
+    // 0 is the unified hierarchy.
+    if cgroup.pointer(&CGROUP_ROOT).u32(&CGROUP_ROOT_HIERARCHY) != 0 {
+        return 0;
+    }
+    let node = cgroup.pointer(&CGROUP_NODE);
+    let id = node.u64(&NODE_ID);
+    // SAFETY: entries are words that are written once.
+    if let Some(&slot) = unsafe { ARMED.get(node.pointer(&NODE_PARENT).u64(&NODE_ID)) } {
+        arm(id, slot);
+        return 0;
+    }
+    scratch::with(
+        |scratch| {
+            // SAFETY: writes at most so many bytes, which the scratch memory has.
+            let length = unsafe { bpf_probe_read_kernel_str(scratch.bytes().cast(), CGROUP_PATH_MAX, path as *const _) };
+            // The terminating NUL is counted.
+            if length > 1 && length <= i64::from(CGROUP_PATH_MAX) {
+                made(scratch, id, length as usize - 1);
+            }
+            0
+        },
+        || 0,
+    )
+}
+
+/// Gives the new cgroup a container where its path is one's.
+#[inline(always)]
+fn made(scratch: Claim, id: u64, length: usize) {
+    let word = judge::profile(SELECTORS);
+    if word.mode() == Mode::Absent {
+        return;
+    }
+    let profile = judge::accepted(word, scratch, 0, length);
+    if profile == 0 {
+        return;
+    }
+    let Ok(Some(slot)) = FREE.pop() else {
+        count(Counter::SlotsExhausted);
+        return;
+    };
+    if let Some(container) = CONTAINERS.get_ptr_mut(slot)
+        && let Some(life) = LIVES.get_ptr_mut(slot)
+        && let Some(lost) = LOST.get_ptr_mut(slot)
+    {
+        // SAFETY: the slot is ours since it was popped, and no task can look it up before it is armed.
+        unsafe {
+            *life = ContainerLife { adopt_before: 0, entries: 0 };
+            *lost = 0;
+            *container = Container::new(id, profile);
+        }
+        arm(id, slot);
+        let subject = Subject { slot, profile, cgroup: id, session: 0, state: core::ptr::null_mut() };
+        report::tell_life(&subject, scratch, Operation::ContainerMade, length);
+    }
+}
+
+#[inline(always)]
+fn arm(id: u64, slot: u32) {
+    if ARMED.insert(id, slot, 0).is_err() {
+        count(Counter::ArmedFull);
+    }
+}
+
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
+    let cgroup = Typed(ctx.arg(0));
+    if cgroup.pointer(&CGROUP_ROOT).u32(&CGROUP_ROOT_HIERARCHY) != 0 {
+        return 0;
+    }
+    let id = cgroup.pointer(&CGROUP_NODE).u64(&NODE_ID);
+    // SAFETY: entries are words that are written once.
+    let Some(&slot) = (unsafe { ARMED.get(id) }) else { return 0 };
+    let _ = ARMED.remove(id);
+    let Some(container) = CONTAINERS.get_ptr_mut(slot) else { return 0 };
+    // SAFETY: an entry of the map; a container's own cgroup is removed once.
+    unsafe {
+        if (*container).cgroup != id {
+            return 0;
+        }
+        let profile = (*container).profile;
+        *container = Container::new(0, 0);
+        scratch::with(
+            |scratch| {
+                let subject = Subject { slot, profile, cgroup: id, session: 0, state: core::ptr::null_mut() };
+                report::tell_life(&subject, scratch, Operation::ContainerGone, 0);
+                0
+            },
+            || 0,
+        );
+    }
+    // The queue holds every slot there is.
+    let _ = FREE.push(slot, 0);
+    0
+}
+
+/// A child of a workload's task is a task of that workload.
+#[lsm(hook = "task_alloc")]
+pub fn task_alloc(ctx: LsmContext) -> i32 {
+    let earlier: i32 = ctx.arg(2);
+    if earlier != 0 {
+        return earlier;
+    }
+    let Found::Workload(subject) = subject::find() else { return 0 };
+    // A child without a state would be taken for the runtime on its way in: fail-closed.
+    if subject.state.is_null() || TASKS.get_or_insert(Typed(ctx.arg(0)), subject.state).is_null() {
+        count(Counter::StateLost);
+        return -ENOMEM;
+    }
+    0
+}

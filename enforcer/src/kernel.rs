@@ -1,0 +1,17 @@
+//! The kernel's side as the agent sees it: is this a kernel that can enforce, what do its structures look like, load and attach, and the maps.
+//!
+//! ```text
+//!  preflight   BPF in the LSM list, BTF, cgroup v2: one clear error each
+//!  fields      offsets of structure members from the kernel's BTF
+//!  pins        the folder below bpffs that holds maps and links, and outlives the agent
+//!  load        object → programs, attached and pinned; or what an earlier agent has pinned, taken over
+//!  maps        the maps, typed
+//!  tables      which chunks a table occupies; switching a profile in one store
+//! ```
+
+pub mod fields;
+pub mod load;
+pub mod maps;
+pub mod pins;
+pub mod preflight;
+pub mod tables;

@@ -1,0 +1,56 @@
+//! Offsets of structure members, from the running kernel's BTF. There are no defaults: a member that the kernel lacks is an error that names it.
+
+use btf_rs::{Btf, BtfType, Type};
+use portcullis_abi::{KERNEL_FIELDS, KernelField};
+use thiserror::Error;
+
+/// Why an offset could not be found.
+#[derive(Debug, Error)]
+pub enum FieldError {
+    /// The BTF could not be read.
+    #[error("cannot read the kernel's type information: {0}")]
+    Btf(#[from] btf_rs::Error),
+    /// The structure or all names of the member are unknown to the kernel.
+    #[error("this kernel has no member {structure}.{member}: it is newer or older than this release supports (see docs/kernel-support.md)", structure = .0.structure, member = .0.members.join("|"))]
+    Missing(&'static KernelField),
+    /// The member does not begin at a whole byte.
+    #[error("{structure}.{member} is a bit field in this kernel", structure = .0.structure, member = .0.members.join("|"))]
+    BitField(&'static KernelField),
+}
+
+/// The offset in bytes of each of [`KERNEL_FIELDS`], with the global of the object that holds it.
+///
+/// # Errors
+/// [`FieldError`] with the first member that cannot be had.
+pub fn offsets(btf: &Btf) -> Result<Vec<(&'static str, u64)>, FieldError> {
+    KERNEL_FIELDS.iter().map(|field| Ok((field.global, offset(btf, field)?))).collect()
+}
+
+fn offset(btf: &Btf, field: &'static KernelField) -> Result<u64, FieldError> {
+    for r#type in btf.resolve_types_by_name(field.structure).map_err(|_| FieldError::Missing(field))? {
+        for name in field.members {
+            if let Some(bits) = bits_to(btf, &r#type, name)? {
+                return if bits % 8 == 0 { Ok(u64::from(bits / 8)) } else { Err(FieldError::BitField(field)) };
+            }
+        }
+    }
+    Err(FieldError::Missing(field))
+}
+
+/// How many bits into the structure the member lies. Members of anonymous structures and unions are members of what holds them (C11, 6.7.2.1).
+fn bits_to(btf: &Btf, r#type: &Type, wanted: &str) -> Result<Option<u32>, FieldError> {
+    let (Type::Struct(holder) | Type::Union(holder)) = r#type else { return Ok(None) };
+    for member in &holder.members {
+        let name = btf.resolve_name(member)?;
+        if name == wanted {
+            return Ok(Some(member.bit_offset()));
+        }
+        if name.is_empty() {
+            let Some(id) = member.get_type_id() else { continue };
+            if let Some(bits) = bits_to(btf, &btf.resolve_type_by_id(id)?, wanted)? {
+                return Ok(Some(member.bit_offset() + bits));
+            }
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,198 @@
+//! From the embedded object to programs that are attached and pinned, without a moment in which nothing is.
+//!
+//! * Nothing pinned: maps are made in a folder aside and initialised, programs attached, then both put in place.
+//! * Pinned by this very object: the agent opens the maps and loads nothing.
+//! * Pinned by another object of the same layout: the new programs are attached over the same maps, then the old ones detached. In between
+//!   both judge, and both must allow.
+
+use aya::{
+    Btf, Ebpf, EbpfLoader,
+    programs::{Program, ProgramError, links::FdLink},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+use thiserror::Error;
+
+use super::{
+    fields::{self, FieldError},
+    maps::{self, MapsError},
+    pins::{PinError, Pins},
+};
+
+/// The kernel programs, aligned as the ELF parser wants them.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("PORTCULLIS_EBPF_OBJECT"));
+
+/// What a program is attached to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// An LSM hook.
+    Lsm,
+    /// A tracepoint with BTF.
+    Tracepoint,
+}
+
+/// The programs, each named after its hook, in the order in which they are attached: what follows tasks and cgroups before what judges them.
+pub const PROGRAMS: &[(&str, Hook)] = &[
+    ("cgroup_mkdir", Hook::Tracepoint),
+    ("cgroup_rmdir", Hook::Tracepoint),
+    ("task_alloc", Hook::Lsm),
+    ("bprm_check_security", Hook::Lsm),
+    ("mmap_file", Hook::Lsm),
+    ("file_open", Hook::Lsm),
+    ("socket_connect", Hook::Lsm),
+];
+
+/// Why the programs could not be loaded.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// A structure member is missing.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The kernel's BTF could not be read by the loader.
+    #[error("cannot read the kernel's type information: {0}")]
+    Btf(#[from] aya::BtfError),
+    /// The host's mount namespace could not be identified.
+    #[error("cannot identify the host's mount namespace at {path}: {source}: the enforcer needs the host's pid namespace (hostPID: true)")]
+    HostNamespace {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the kernel answered.
+        source: io::Error,
+    },
+    /// The object was refused.
+    #[error("cannot load the kernel programs: {0}")]
+    Object(#[from] aya::EbpfError),
+    /// One program was refused.
+    #[error("the kernel refuses program {program}: {source}")]
+    Program {
+        /// Its name.
+        program: &'static str,
+        /// What the kernel answered; for the verifier, its log.
+        source: ProgramError,
+    },
+    /// One program could not be kept attached.
+    #[error("cannot keep program {program} attached: {source}")]
+    Link {
+        /// Its name.
+        program: &'static str,
+        /// What the kernel answered.
+        source: aya::pin::PinError,
+    },
+    /// The pins could not be used.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The maps could not be used.
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+}
+
+/// What loading came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// Programs were loaded: how many instructions the verifier processed for each.
+    Fresh(Vec<(&'static str, u32)>),
+    /// They were attached already.
+    TakenOver,
+}
+
+/// Names the object this agent carries.
+#[must_use]
+pub fn object_hash() -> String {
+    use std::fmt::Write as _;
+    Sha256::digest(OBJECT).iter().take(8).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Makes sure that this agent's programs are attached and pinned, and its maps exist.
+///
+/// `table_chunks` is the capacity for all tables together, for maps that do not exist yet.
+///
+/// # Errors
+/// [`LoadError`]; whatever was attached before still is.
+pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, LoadError> {
+    let hash = object_hash();
+    let fresh_maps = !pins.maps().exists();
+    if !fresh_maps && PROGRAMS.iter().all(|(program, _)| pins.links(&hash).join(program).exists()) {
+        return Ok(Loaded::TakenOver);
+    }
+    let maps = if fresh_maps { pins.new_maps()? } else { pins.maps() };
+    let mut ebpf = load_object(btf, &maps, table_chunks)?;
+    if fresh_maps {
+        maps::initialise(&maps)?;
+    }
+    let links = pins.new_links()?;
+    let verified = attach(&mut ebpf, &links)?;
+    if fresh_maps {
+        pins.complete_maps()?;
+    }
+    pins.complete_links(&hash)?;
+    Ok(Loaded::Fresh(verified))
+}
+
+fn load_object(btf: &Path, maps: &Path, table_chunks: u32) -> Result<Ebpf, LoadError> {
+    let offsets = fields::offsets(&btf_rs::Btf::from_file(btf).map_err(FieldError::Btf)?)?;
+    let host = host_mount_namespace()?;
+    let seed = hash_seed();
+    let mut loader = EbpfLoader::new();
+    // aya does not know task storage; the programs do.
+    loader.allow_unsupported_maps();
+    for (global, offset) in &offsets {
+        loader.override_global(global, offset, true);
+    }
+    loader.override_global("HOST_MOUNT_NAMESPACE", &host, true);
+    loader.override_global("HASH_SEED", &seed, true);
+    loader.map_max_entries("TABLES", table_chunks);
+    for name in maps::NAMES {
+        loader.map_pin_path(name, maps.join(name));
+    }
+    Ok(loader.load(OBJECT)?)
+}
+
+fn attach(ebpf: &mut Ebpf, links: &Path) -> Result<Vec<(&'static str, u32)>, LoadError> {
+    let btf = Btf::from_sys_fs()?;
+    let mut verified = Vec::new();
+    for &(name, hook) in PROGRAMS {
+        let refused = |source| LoadError::Program { program: name, source };
+        let program = ebpf.program_mut(name).ok_or(LoadError::Program { program: name, source: ProgramError::NotLoaded })?;
+        let (link, info) = match (hook, program) {
+            (Hook::Lsm, Program::Lsm(program)) => {
+                program.load(name, &btf).map_err(refused)?;
+                let id = program.attach().map_err(refused)?;
+                (program.take_link(id).map_err(refused).map(FdLink::from)?, program.info())
+            }
+            (Hook::Tracepoint, Program::BtfTracePoint(program)) => {
+                program.load(name, &btf).map_err(refused)?;
+                let id = program.attach().map_err(refused)?;
+                (program.take_link(id).map_err(refused).map(FdLink::from)?, program.info())
+            }
+            (_, other) => {
+                let source = ProgramError::UnexpectedProgramType;
+                tracing::error!(program = name, found = ?other.prog_type(), "the object and the agent disagree about a program");
+                return Err(refused(source));
+            }
+        };
+        link.pin(links.join(name)).map_err(|source| LoadError::Link { program: name, source })?;
+        verified.push((name, info.map_err(refused)?.verified_instruction_count().unwrap_or_default()));
+    }
+    Ok(verified)
+}
+
+/// The inode number of the mount namespace of pid 1, which a container's tasks leave on their way in.
+fn host_mount_namespace() -> Result<u64, LoadError> {
+    let path = PathBuf::from("/proc/1/ns/mnt");
+    match std::fs::metadata(&path) {
+        Ok(metadata) => Ok(metadata.ino()),
+        Err(source) => Err(LoadError::HostNamespace { path, source }),
+    }
+}
+
+fn hash_seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(std::process::id())
+}

@@ -1,0 +1,209 @@
+//! From what the kernel told to what sinks write.
+
+use jiff::Timestamp;
+use portcullis_abi::{Action, Operation, Resolution, event::RawEvent, netkey::Endpoint};
+use portcullis_api::Protocol;
+use portcullis_api::event::{self, Container, Event, Object, Process, Unresolved};
+use portcullis_matcher::pattern::escape;
+use portcullis_profile::observation::{file_access, remedy};
+use rustix::time::{ClockId, clock_gettime};
+use std::net::Ipv6Addr;
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, BufWriter, Stdout, Write},
+    path::Path,
+};
+
+use crate::key::ContainerKey;
+
+/// The event of an operation; `None` for what is told of a container's life. A container that cannot be named is shown by its cgroup alone.
+#[must_use]
+pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clock: Clock) -> Option<Event> {
+    let operation = match raw.operation {
+        Operation::Exec => event::Operation::Exec,
+        Operation::Open => event::Operation::Open,
+        Operation::Map => event::Operation::Map,
+        Operation::Connect => event::Operation::Connect,
+        Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => return None,
+    };
+    let header = &raw.header;
+    let name = |part: fn(&ContainerKey) -> &String| key.map(part).cloned().unwrap_or_default();
+    Some(Event {
+        time: clock.at(header.time),
+        action: action.into(),
+        operation,
+        object: object(raw),
+        access: if raw.operation == Operation::Open { file_access(header.asked).into_iter().collect() } else { Vec::new() },
+        process: Process {
+            pid: header.pid,
+            parent: header.parent,
+            executable: if raw.executable.is_empty() { String::new() } else { escape(raw.executable) },
+            arguments: arguments(raw.arguments),
+            uid: header.uid,
+            gid: header.gid,
+            session: (header.session != 0).then_some(header.session),
+        },
+        container: Container {
+            namespace: name(|key| &key.namespace),
+            profile: name(|key| &key.profile),
+            name: name(|key| &key.container),
+            cgroup: header.cgroup,
+        },
+        repeats: header.repeats,
+        remedy: remedy(raw),
+    })
+}
+
+fn object(raw: &RawEvent<'_>) -> Object {
+    if raw.operation == Operation::Connect
+        && let Some(endpoint) = Endpoint::from_connect_key(raw.object)
+    {
+        return Object::Endpoint {
+            address: Ipv6Addr::from(endpoint.address).to_canonical(),
+            port: endpoint.port,
+            protocol: Protocol::Number(endpoint.protocol),
+        };
+    }
+    let unresolved = (raw.resolution != Resolution::Named).then(|| Unresolved::from_resolution(raw.resolution)).flatten();
+    Object::File { path: escape(raw.object), unresolved }
+}
+
+fn arguments(bytes: &[u8]) -> Vec<String> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    if bytes.is_empty() { Vec::new() } else { bytes.split(|byte| *byte == 0).map(event::text).collect() }
+}
+
+/// What time it was at an instant of `CLOCK_BOOTTIME`.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    /// Nanoseconds from the epoch to the boot, as of now: the wall clock may be set, the boot time runs on.
+    booted: i128,
+}
+
+impl Clock {
+    /// The clock as of now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self { booted: Timestamp::now().as_nanosecond() - i128::from(boot_time()) }
+    }
+
+    /// The time at `boot` nanoseconds after the boot. What no calendar holds is the epoch.
+    fn at(self, boot: u64) -> Timestamp {
+        Timestamp::from_nanosecond(self.booted + i128::from(boot)).unwrap_or_default()
+    }
+}
+
+/// Nanoseconds since the boot, time asleep included (`CLOCK_BOOTTIME`).
+#[must_use]
+pub fn boot_time() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    u64::try_from(time.tv_sec).unwrap_or_default() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or_default()
+}
+
+/// Where events go, as JSON lines.
+#[derive(Debug)]
+pub enum Sink {
+    /// Standard output.
+    Output(Stdout),
+    /// The end of a file.
+    File(BufWriter<File>),
+}
+
+impl Sink {
+    /// The file, made where it does not exist, or standard output.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened.
+    pub fn open(file: Option<&Path>) -> io::Result<Self> {
+        Ok(match file {
+            Some(path) => Self::File(BufWriter::new(OpenOptions::new().create(true).append(true).open(path)?)),
+            None => Self::Output(io::stdout()),
+        })
+    }
+
+    /// Writes one event.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write(&mut self, event: &Event) -> io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        match self {
+            Self::Output(output) => output.write_all(&line),
+            Self::File(file) => file.write_all(&line),
+        }
+    }
+
+    /// Hands over what was written.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Output(output) => output.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_abi::EventHeader;
+
+    fn raw(operation: Operation, object: &'static [u8]) -> RawEvent<'static> {
+        RawEvent {
+            header: EventHeader {
+                time: 5,
+                pid: 7,
+                parent: 1,
+                asked: access_of(operation),
+                missing: access_of(operation),
+                ..EventHeader::default()
+            },
+            operation,
+            action: Some(Action::Blocked),
+            resolution: Resolution::Named,
+            executable: b"/bin/httpd",
+            arguments: b"httpd\0-f\0",
+            object,
+        }
+    }
+
+    const fn access_of(operation: Operation) -> u32 {
+        match operation {
+            Operation::Exec => portcullis_abi::access::EXEC,
+            Operation::Map => portcullis_abi::access::MAP,
+            Operation::Connect => portcullis_abi::access::CONNECT,
+            _ => portcullis_abi::access::WRITE,
+        }
+    }
+
+    fn json(raw: &RawEvent<'_>) -> serde_json::Value {
+        let key = ContainerKey { namespace: "shop".into(), profile: "web".into(), container: "c".into() };
+        serde_json::to_value(event(raw, Action::Blocked, Some(&key), Clock { booted: 0 }).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_event_names_process_container_object_and_the_rule_that_would_have_allowed_it() {
+        let shown = json(&raw(Operation::Exec, b"/bin/sh"));
+        assert_eq!(shown["action"], "blocked");
+        assert_eq!(shown["object"]["path"], "/bin/sh");
+        assert_eq!(shown["process"]["arguments"], serde_json::json!(["httpd", "-f"]));
+        assert_eq!(shown["container"]["namespace"], "shop");
+        assert_eq!(shown["rule"], serde_json::json!({"exec": [{"path": "/bin/sh"}]}));
+        assert_eq!(shown["time"], "1970-01-01T00:00:00.000000005Z");
+    }
+
+    #[test]
+    fn a_connection_is_shown_by_its_address() {
+        let key: &'static [u8] = Endpoint::v4(6, [169, 254, 169, 254], 80).connect_key().to_vec().leak();
+        let shown = json(&raw(Operation::Connect, key));
+        assert_eq!(shown["object"], serde_json::json!({"address": "169.254.169.254", "port": 80, "protocol": "TCP"}));
+    }
+
+    #[test]
+    fn a_containers_life_is_no_event() {
+        assert!(event(&raw(Operation::ContainerMade, b"/p"), Action::Blocked, None, Clock { booted: 0 }).is_none());
+    }
+}

@@ -1,0 +1,151 @@
+//! `run`: everything together, until a signal.
+
+use anyhow::Context as _;
+use aya::maps::{MapData, RingBuf};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use std::{path::Path, time::Duration};
+use tokio::{
+    io::unix::AsyncFd,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    agent::Agent,
+    canary, cli,
+    kernel::{
+        load::{self, Loaded},
+        maps::{self, Maps},
+        pins::Pins,
+        preflight::{self, Host, PreflightError},
+    },
+    report::{Clock, Sink},
+    store::Store,
+};
+
+/// How long observations are collected before they are learned.
+const LEARN_AFTER: Duration = Duration::from_millis(500);
+/// How long changes to the profiles' folder are collected before they are read.
+const RELOAD_AFTER: Duration = Duration::from_millis(100);
+/// KiB in a MiB, and in a chunk.
+const CHUNKS_IN_MIB: u32 = 1024 / 16;
+
+/// Why `run` ended.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// This kernel cannot enforce.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    /// The canary was not denied.
+    #[error(transparent)]
+    Canary(anyhow::Error),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// [`RunError`]. What is pinned stays in force.
+pub async fn run(args: &cli::Run, host: &Host) -> Result<(), RunError> {
+    preflight::check(host)?;
+    let pins = Pins::open(&host.bpffs).context("cannot use bpffs")?;
+    let loaded = load::ensure(&pins, &host.btf, args.table_memory * CHUNKS_IN_MIB).context("cannot enforce")?;
+    let kernel = Maps::open(&pins.maps()).context("cannot use the pinned maps")?;
+    let events = maps::events(&pins.maps()).context("cannot use the pinned maps")?;
+    let store = Store::new(&args.profiles, &args.state.join("last-good")).context("cannot use the profiles")?;
+    let sink = Sink::open(args.events.as_deref()).context("cannot open the file for events")?;
+    let mut agent = Agent::new(kernel, host.cgroup_root.clone(), args.containers.clone(), store, sink)?;
+
+    // Before anything is read, so that no change falls between.
+    let (changes, watched) = mpsc::channel(1);
+    let _watcher = watch(&args.profiles, changes).context("cannot watch the profiles")?;
+    agent.reload()?;
+    let (maps, tables) = agent.kernel();
+    let attempts = canary::prove(maps, tables, &host.cgroup_root).map_err(RunError::Canary)?;
+    for (program, instructions) in if let Loaded::Fresh(verified) = &loaded { verified.as_slice() } else { &[] } {
+        tracing::info!(program, instructions, "program verified and attached");
+    }
+    tracing::info!(taken_over = loaded == Loaded::TakenOver, canary_denied = attempts.len(), "enforcing");
+    Ok(follow(agent, events, watched).await?)
+}
+
+/// Takes events and changes as they come.
+async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::Receiver<()>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut events = readiness(events).context("cannot wait for events")?;
+    let mut learn_at: Option<Instant> = None;
+    let mut reload_at: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            ready = events.readable_mut() => {
+                let mut ready = ready?;
+                if drain(&mut agent, ready.get_inner_mut())? {
+                    agent.reconcile()?;
+                }
+                ready.clear_ready();
+                if agent.has_observations() {
+                    learn_at.get_or_insert_with(|| Instant::now() + LEARN_AFTER);
+                }
+            }
+            Some(()) = changes.recv() => {
+                reload_at.get_or_insert_with(|| Instant::now() + RELOAD_AFTER);
+            }
+            () = until(learn_at) => {
+                learn_at = None;
+                agent.learn()?;
+            }
+            () = until(reload_at) => {
+                reload_at = None;
+                agent.reload()?;
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    drain(&mut agent, events.get_mut())?;
+    agent.learn()?;
+    tracing::info!("ending; what is pinned stays in force");
+    Ok(())
+}
+
+/// Lets the runtime wait for events.
+#[expect(unsafe_code, reason = "tokio cannot know that a type keeps its descriptor")]
+fn readiness(events: RingBuf<MapData>) -> std::io::Result<AsyncFd<RingBuf<MapData>>> {
+    // SAFETY: the ring buffer owns its descriptor, which stays open and the same as long as it lives.
+    Ok(unsafe { AsyncFd::register(events) }?)
+}
+
+/// Takes every event there is; whether the containers have changed.
+fn drain(agent: &mut Agent, events: &mut RingBuf<MapData>) -> anyhow::Result<bool> {
+    let clock = Clock::now();
+    let mut changed = false;
+    while let Some(item) = events.next() {
+        changed |= agent.event(&item, clock)?;
+    }
+    agent.flush_events()?;
+    Ok(changed)
+}
+
+/// Ends at that time; never, where there is none.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends a word when something in the folder changes. One word that waits stands for any number of changes.
+fn watch(dir: &Path, changes: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading the files is no change. An error of the watch is answered by reading them.
+        if event.map_or(true, |event| !event.kind.is_access()) {
+            let _ = changes.try_send(());
+        }
+    })?;
+    watcher.watch(dir, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
