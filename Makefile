@@ -1,0 +1,44 @@
+# What developers and CI run. `make help` lists the targets.
+# Only Debian packages, a Rust tool chain and a network are expected; hack/ brings the rest.
+
+SHELL := /bin/bash
+SCRIPTS := hack/build-ebpf hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
+# The kernel programs are a workspace of their own: the host's compiler only formats them.
+EBPF := --manifest-path enforcer-ebpf/Cargo.toml
+
+.PHONY: help build check test bench demo deny ebpf prerequisites kernels
+
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ebpf ## Builds everything, optimised.
+	cargo build --workspace --release
+
+# `cargo deny` is not in here: building it takes minutes, longer than all other checks. CI that has it runs `make deny`.
+check: ebpf ## Formatting, lints, shell scripts; minutes, no tests.
+	cargo fmt --all --check
+	cargo fmt $(EBPF) --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	shellcheck -x $(SCRIPTS)
+
+test: check kernels ## check, then every test; those in virtual machines too, on every kernel.
+	cargo test --workspace --no-fail-fast
+
+bench: ebpf kernels ## Measures; costs in the kernel are counted in instructions, so they repeat.
+	cargo bench --workspace
+
+demo: ebpf kernels ## Shows the attack, and each step of it stopped.
+	hack/demo
+
+deny: ## Licences, sources and advisories of all dependencies, by deny.toml.
+	@command -v cargo-deny >/dev/null || { echo "run: cargo install --locked cargo-deny" >&2; exit 1; }
+	cargo deny check
+
+ebpf: prerequisites ## Builds the kernel programs into target/ebpf/portcullis.o.
+	hack/build-ebpf --release
+
+prerequisites:
+	@hack/prerequisites
+
+kernels: prerequisites
+	@hack/kernels >/dev/null
