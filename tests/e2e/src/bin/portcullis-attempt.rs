@@ -1,0 +1,95 @@
+//! `portcullis-attempt OPERATION ARGUMENT...`: attempts one thing, the way a program would, and says what came of it: `allowed`, or the name of
+//! the error. The exit status is 0 for `allowed` and 1 otherwise.
+//!
+//! ```text
+//!  exec PATH [ARGUMENT...]       replaces itself: says something only where that fails
+//!  read PATH | write PATH        opens it
+//!  map PATH                      maps it as executable
+//!  tcp ADDRESS:PORT              connects a stream socket; a refused connection counts as allowed
+//!  udp ADDRESS:PORT              connects a datagram socket
+//!  exec-memory                   executes a memory file
+//!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
+//! ```
+
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    io::Errno,
+    mm::{MapFlags, ProtFlags, mmap},
+};
+use std::{
+    env, fs, io,
+    net::{TcpStream, UdpSocket},
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    process::{Command, ExitCode},
+    ptr,
+    time::{Duration, Instant},
+};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match words[..] {
+        ["exec", path, ref rest @ ..] => Err(Command::new(path).args(rest).exec()),
+        ["read", path] => fs::File::open(path).map(drop),
+        ["write", path] => fs::OpenOptions::new().write(true).open(path).map(drop),
+        ["map", path] => fs::File::open(path).and_then(|file| map(&file)),
+        ["tcp", address] => TcpStream::connect(address).map(drop),
+        ["udp", address] => {
+            UdpSocket::bind(if address.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" }).and_then(|socket| socket.connect(address))
+        }
+        ["exec-memory"] => exec_memory(),
+        ["loop-exec", path, seconds] => {
+            let (denied, allowed) = loop_exec(path, seconds.parse().unwrap_or(1));
+            println!("denied {denied} allowed {allowed}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("usage: portcullis-attempt OPERATION ARGUMENT..., not {arguments:?}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => say("allowed", ExitCode::SUCCESS),
+        // Nobody listens: the connection was attempted, which is what was asked.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => say("allowed", ExitCode::SUCCESS),
+        Err(error) => say(&name(&error), ExitCode::FAILURE),
+    }
+}
+
+fn say(word: &str, code: ExitCode) -> ExitCode {
+    println!("{word}");
+    code
+}
+
+fn name(error: &io::Error) -> String {
+    match Errno::from_io_error(error) {
+        Some(Errno::PERM) => "EPERM".to_owned(),
+        Some(Errno::ACCESS) => "EACCES".to_owned(),
+        Some(Errno::NOENT) => "ENOENT".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn map(file: &fs::File) -> io::Result<()> {
+    // SAFETY: a new mapping at an address of the kernel's choice; nothing refers to it.
+    unsafe { mmap(ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE, file, 0) }?;
+    Ok(())
+}
+
+fn exec_memory() -> io::Result<()> {
+    let file = memfd_create("attempt", MemfdFlags::empty())?;
+    fs::copy("/proc/self/exe", format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    Err(Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).args(["read", "/"]).exec())
+}
+
+fn loop_exec(path: &str, seconds: u64) -> (u64, u64) {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let (mut denied, mut allowed) = (0, 0);
+    while Instant::now() < end {
+        match Command::new(path).status() {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => denied += 1,
+            _ => allowed += 1,
+        }
+    }
+    (denied, allowed)
+}

@@ -1,0 +1,51 @@
+//! Builds programs of this workspace for the guest: statically linked, so that they run whatever libraries a test puts there.
+//!
+//! A test gets its own package's programs from cargo (`CARGO_BIN_EXE_…`), but not those of another package, and those are
+//! dynamic. Static ones have a target folder of their own, since the linkage is part of what cargo's fingerprints cover.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::error::Error;
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Code of the C library instead of its shared object, and no debug information: the file travels into every guest.
+const FLAGS: &str = "-Ctarget-feature=+crt-static\x1f-Cstrip=symbols";
+
+/// Builds the binary target `program` of `package` and returns its path; a fraction of a second where it is up to date.
+///
+/// # Errors
+/// [`Error::Build`] with the compiler's output.
+pub fn static_binary(package: &str, program: &str) -> Result<PathBuf, Error> {
+    build(package, program, &[], "debug")
+}
+
+/// The same as it is shipped, optimised: for what is measured, and for work that takes too long otherwise.
+///
+/// # Errors
+/// [`Error::Build`] with the compiler's output.
+pub fn optimised_static_binary(package: &str, program: &str) -> Result<PathBuf, Error> {
+    build(package, program, &["--release"], "release")
+}
+
+fn build(package: &str, program: &str, arguments: &[&str], folder: &str) -> Result<PathBuf, Error> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target)).join("guest");
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root)
+        .args(["build", "--quiet", "--package", package, "--bin", program, "--target", TARGET, "--target-dir"])
+        .arg(&target)
+        .args(arguments)
+        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
+        .output()
+        .map_err(|source| Error::Io { doing: "run cargo".to_owned(), source })?;
+    if !output.status.success() {
+        let output = String::from_utf8_lossy(&output.stderr).into_owned();
+        return Err(Error::Build { program: program.to_owned(), output });
+    }
+    Ok(target.join(TARGET).join(folder).join(program))
+}

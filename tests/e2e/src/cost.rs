@@ -1,0 +1,113 @@
+//! What operations cost, and what is added to them: figures of the kernel side, in instructions.
+//!
+//! ```text
+//!  portcullis-load ── a line a round ──► Samples ── median ──► Row: an operation in every setting ──► Report: a kernel's rows
+//!                                                                                                      │ check
+//!                                              docs/performance.md ◄── document ◄── table (Markdown) ◄─┴─► JSON
+//! ```
+//!
+//! In a machine that counts instructions ([`crate::Builder::icount`]) a nanosecond is an instruction, so the unit of every
+//! figure here is instructions per operation. Nothing here runs anything: `benches/kernel` does.
+
+pub mod document;
+mod operation;
+mod report;
+
+pub use operation::{Limit, Operation};
+pub use report::{Check, Report, Row};
+
+use thiserror::Error;
+
+/// How many rounds are measured, after one that is not.
+pub const ROUNDS: u32 = 5;
+
+/// Why the output of `portcullis-load` is no measurement.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SamplesError {
+    /// A line is no number.
+    #[error("the load said {0:?} instead of nanoseconds")]
+    NotANumber(String),
+    /// There are too few lines, or too many.
+    #[error("the load told {0} rounds instead of {ROUNDS}")]
+    Rounds(usize),
+    /// The rounds were of no operations.
+    #[error("no operations were measured")]
+    Nothing,
+}
+
+/// The rounds of one operation in one setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Samples {
+    /// Nanoseconds, sorted.
+    rounds: Vec<u64>,
+    /// Operations in a round, not 0.
+    count: u64,
+}
+
+impl Samples {
+    /// Reads what `portcullis-load` wrote; `count` is what it was given.
+    ///
+    /// # Errors
+    /// [`SamplesError`].
+    pub fn parse(text: &str, count: u32) -> Result<Self, SamplesError> {
+        let number = |line: &str| line.parse().map_err(|_| SamplesError::NotANumber(line.to_owned()));
+        let mut rounds = text.lines().map(number).collect::<Result<Vec<u64>, _>>()?;
+        if rounds.len() != ROUNDS as usize {
+            return Err(SamplesError::Rounds(rounds.len()));
+        }
+        if count == 0 {
+            return Err(SamplesError::Nothing);
+        }
+        rounds.sort_unstable();
+        Ok(Self { rounds, count: u64::from(count) })
+    }
+
+    /// The cost of one operation: the median round's, rounded.
+    #[must_use]
+    pub fn median(&self) -> u64 {
+        self.of_median(1)
+    }
+
+    /// The cost of a thousand operations, for those that cost next to nothing.
+    #[must_use]
+    pub fn of_a_thousand(&self) -> u64 {
+        self.of_median(1000)
+    }
+
+    fn of_median(&self, operations: u64) -> u64 {
+        let round = self.rounds.get(self.rounds.len() / 2).copied().unwrap_or_default();
+        (round * operations + self.count / 2) / self.count
+    }
+
+    /// How far the dearest round is above the cheapest, in percent of the median.
+    #[must_use]
+    pub fn spread(&self) -> f64 {
+        let (low, high) = (self.rounds.first().copied().unwrap_or_default(), self.rounds.last().copied().unwrap_or_default());
+        percent(high - low, self.median() * self.count)
+    }
+}
+
+/// `part` in percent of `whole`; 0 of nothing.
+#[expect(clippy::cast_precision_loss, reason = "figures are far below 2^52")]
+pub(crate) fn percent(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cost_is_the_median_round_divided_by_its_operations() {
+        let samples = Samples::parse("5000\n5100\n4900\n9000\n5004", 10).unwrap();
+        assert_eq!(samples.median(), 500);
+        assert!((samples.spread() - 82.0).abs() < 0.1, "{}", samples.spread());
+    }
+
+    #[test]
+    fn what_is_no_measurement_is_refused() {
+        assert_eq!(Samples::parse("1\n2\n3\n4\nfive", 1), Err(SamplesError::NotANumber("five".to_owned())));
+        assert_eq!(Samples::parse("1\n2", 1), Err(SamplesError::Rounds(2)));
+        assert_eq!(Samples::parse("1\n2\n3\n4\n5", 0), Err(SamplesError::Nothing));
+    }
+}

@@ -1,0 +1,162 @@
+//! The enforcer in the guest: started, given profiles, its events read.
+//!
+//! Containers are cgroups `/portcullis/NAMESPACE/PROFILE/CONTAINER`. Profiles are files in [`PROFILES`], events lines of [`EVENTS`].
+
+use portcullis_api::{Event, event};
+use std::time::{Duration, Instant};
+
+use crate::{Builder, Error, Kernel, Vm, cargo, process::Process};
+
+/// The folder of profiles.
+pub const PROFILES: &str = "/profiles";
+/// The file of events.
+pub const EVENTS: &str = "/events.jsonl";
+/// The glob of cgroups.
+pub const CONTAINERS: &str = "/portcullis/*/*/*";
+/// What the agent logs when what the files say is what the kernel does.
+pub const IN_FORCE: &str = "profiles in force";
+/// How long loading may take: the verifier runs under software emulation.
+const START: Duration = Duration::from_secs(120);
+/// How long a change or an event may take to arrive.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A machine with the enforcer and `portcullis-attempt`, which attempts operations.
+///
+/// # Errors
+/// Where a program cannot be built.
+pub fn machine(kernel: Kernel) -> Result<Builder, Error> {
+    Ok(Vm::builder(kernel)
+        .binary(cargo::static_binary("portcullis-enforcer", "portcullis-enforcer")?)
+        .binary(cargo::static_binary("portcullis-e2e", "portcullis-attempt")?))
+}
+
+/// The enforcer, running or not: enforcement is the kernel's.
+pub struct Enforcer<'vm> {
+    vm: &'vm Vm,
+    process: Process<'vm>,
+}
+
+impl<'vm> Enforcer<'vm> {
+    /// Starts it and waits until it says that it enforces.
+    ///
+    /// # Errors
+    /// What the guest says; where it does not enforce, what it logged.
+    pub fn start(vm: &'vm Vm) -> Result<Self, Error> {
+        let mut process = Self::spawn(vm)?;
+        process.wait_for_line("\"enforcing\"", START)?;
+        Ok(Self { vm, process })
+    }
+
+    /// Starts it and waits for nothing.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn spawn(vm: &'vm Vm) -> Result<Process<'vm>, Error> {
+        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", CONTAINERS, "--events", EVENTS];
+        vm.command("portcullis-enforcer").args(arguments).spawn()
+    }
+
+    /// Leaves it running when this value goes, for the tests that follow on the same machine.
+    pub fn detach(self) {
+        self.process.detach();
+    }
+
+    /// Its pid in the guest.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Its process, to wait for or to look at.
+    pub fn process(&mut self) -> &mut Process<'vm> {
+        &mut self.process
+    }
+
+    /// The machine.
+    #[must_use]
+    pub fn vm(&self) -> &'vm Vm {
+        self.vm
+    }
+
+    /// Writes a profile's file and waits until it is in force.
+    ///
+    /// # Errors
+    /// Where it is not in force soon.
+    pub fn apply(&mut self, file: &str, yaml: &str) -> Result<(), Error> {
+        let seen = self.process.output()?.stderr.len();
+        self.vm.write_file(&format!("{PROFILES}/{file}"), yaml.as_bytes(), 0o644)?;
+        self.wait_for_log(seen, IN_FORCE)
+    }
+
+    /// Waits until the log says so, after its first `seen` bytes.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] with the log.
+    pub fn wait_for_log(&mut self, seen: usize, part: &str) -> Result<(), Error> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let log = self.process.output()?.error_text();
+            if log.get(seen..).is_some_and(|new| new.contains(part)) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::Guest { what: format!("wait for {part:?} in the enforcer's log"), message: log });
+            }
+            // The guest's output is pushed to us; this only bounds how often we look.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Every event so far.
+    ///
+    /// # Errors
+    /// Where a line is no event.
+    pub fn events(&self) -> Result<Vec<Event>, Error> {
+        events(self.vm)
+    }
+
+    /// Waits for an event.
+    ///
+    /// # Errors
+    /// Where none comes soon: every event that came, instead.
+    pub fn wait_for_event(&self, what: &str, wanted: impl Fn(&Event) -> bool) -> Result<Event, Error> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let events = self.events()?;
+            if let Some(event) = events.iter().find(|event| wanted(event)) {
+                return Ok(event.clone());
+            }
+            if Instant::now() > deadline {
+                let told: Vec<String> =
+                    events.iter().map(|event| format!("{:?} {:?} {:?}", event.action, event.operation, event.object)).collect();
+                return Err(Error::Guest {
+                    what: format!("wait for an event: {what}"),
+                    message: format!("there were:\n{}", told.join("\n")),
+                });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// Every event so far; none where the file does not exist yet.
+///
+/// # Errors
+/// Where a line is no event.
+pub fn events(vm: &Vm) -> Result<Vec<Event>, Error> {
+    let text = vm.command("sh").args(["-c", &format!("cat {EVENTS} 2>/dev/null || true")]).check()?;
+    text.lines()
+        .map(|line| {
+            serde_json::from_str(line).map_err(|error| Error::Guest { what: format!("read the event {line}"), message: error.to_string() })
+        })
+        .collect()
+}
+
+/// The path of the event's object, empty for a connection.
+#[must_use]
+pub fn path_of(event: &Event) -> &str {
+    match &event.object {
+        event::Object::File { path, .. } => path,
+        event::Object::Endpoint { .. } => "",
+    }
+}

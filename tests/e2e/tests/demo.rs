@@ -1,0 +1,46 @@
+//! The demonstration's story, told on every kernel: `make demo` shows what this asserts.
+
+use portcullis_api::Rule;
+use portcullis_e2e::{Kernel, TestResult, demo};
+
+/// Everything that the shop does, and nothing else: so tight is what was learned.
+const LEARNED: [&str; 4] =
+    ["exec /usr/bin/shop", "files write /tmp/cart-[0-9]*", "files write /var/log/shop/access.log", "connect 10.96.0.20/32 5432/TCP"];
+
+fn tell(kernel: Kernel) -> TestResult {
+    let mut story = Vec::new();
+    let told = demo::run(kernel, &mut story);
+    let story = String::from_utf8_lossy(&story).into_owned();
+    let outcome = told.map_err(|error| format!("{error}\n{story}"))?;
+
+    let containers = &outcome.profile.spec.containers;
+    let rules: Vec<String> = containers.iter().flat_map(Rule::all_of).map(|rule| rule.to_string()).collect();
+    assert_eq!(rules, LEARNED, "{story}");
+
+    let table = &outcome.table;
+    assert!(table.is_as_it_should_be(), "{story}\n{table}");
+    let steps: Vec<&str> = table.rows.iter().map(|row| row.audit.of.step).collect();
+    assert_eq!(
+        steps,
+        [
+            "a shell is spawned",
+            "the service account token is scraped",
+            "a privileged pod is created",
+            "the cloud's metadata service is reached",
+            "data is sent out",
+            "an ordinary pod is created",
+            "visitors browse and buy",
+        ]
+    );
+    Ok(())
+}
+
+#[test]
+fn every_step_of_the_attack_is_watched_in_audit_and_stopped_in_enforce_on_v6_1() -> TestResult {
+    tell(Kernel::V6_1)
+}
+
+#[test]
+fn every_step_of_the_attack_is_watched_in_audit_and_stopped_in_enforce_on_v6_12() -> TestResult {
+    tell(Kernel::V6_12)
+}

@@ -1,0 +1,167 @@
+//! What a profile grants is allowed and what it does not is denied, for each operation, in `audit` and in `enforce`.
+
+use std::time::Duration;
+
+use portcullis_api::{Event, event::Action};
+use portcullis_e2e::{
+    Builder, Kernel, TestResult, Vm,
+    enforcer::{self, Enforcer, path_of},
+    kernel_tests,
+    runc::Container,
+};
+
+kernel_tests!(machine:
+    allows_and_denies_exec,
+    allows_and_denies_opening_for_writing,
+    allows_and_denies_reading_in_guarded_trees,
+    allows_and_denies_executable_mappings,
+    allows_and_denies_connecting,
+    denies_what_has_no_name,
+    judges_the_first_exec_of_a_container,
+);
+
+fn machine(kernel: Kernel) -> Builder {
+    enforcer::machine(kernel).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What `portcullis-attempt` needs in every profile: to be executed by `runc exec`.
+const ATTEMPT: &str = "/attempt";
+
+fn profile(name: &str, mode: &str, rules: &str) -> String {
+    format!(
+        "apiVersion: portcullis.dev/v1alpha1\nkind: WorkloadProfile\nmetadata: {{namespace: test, name: {name}}}\nspec:\n  \
+         workload: {{apiVersion: v1, kind: Pod, name: {name}}}\n  mode: {mode}\n  containers:\n  - name: main\n{rules}"
+    )
+}
+
+/// A container under a profile, in a machine where the enforcer runs.
+struct Case<'vm> {
+    name: &'static str,
+    enforcer: Enforcer<'vm>,
+    container: Container<'vm>,
+    rules: &'static str,
+}
+
+impl<'vm> Case<'vm> {
+    /// The rules are those of the profile, below `containers: - name: main`.
+    fn new(vm: &'vm Vm, name: &'static str, rules: &'static str) -> Result<Self, Box<dyn std::error::Error>> {
+        let mut enforcer = Enforcer::start(vm)?;
+        enforcer.apply(&format!("{name}.yaml"), &profile(name, "audit", rules))?;
+        let attempt = vm.read_file("/bin/portcullis-attempt")?;
+        let container = Container::builder(name)
+            .cgroup(&format!("/portcullis/test/{name}/main"))
+            .file(ATTEMPT, attempt, 0o755)
+            .file("/data/file", "x", 0o666)
+            .file("/data/other", "x", 0o666)
+            .file("/secret/token", "x", 0o644)
+            .file("/lib/some.so", vec![0; 4096], 0o755)
+            .file("/lib/other.so", vec![0; 4096], 0o755)
+            .run(vm)?;
+        Ok(Self { name, enforcer, container, rules })
+    }
+
+    fn attempt(&self, words: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
+        let output = self.container.exec([ATTEMPT].iter().chain(words).copied()).run()?;
+        Ok(output.text())
+    }
+
+    /// What is listed is allowed in both modes and not told; what is not is allowed and told in `audit`, denied and told in `enforce`.
+    fn check(&mut self, listed: &[&str], unlisted: &[&str], is_unlisted: impl Fn(&Event) -> bool) -> TestResult {
+        for (mode, answer, action) in [("audit", "allowed", Action::WouldBlock), ("enforce", "EPERM", Action::Blocked)] {
+            if mode == "enforce" {
+                self.enforcer.apply(&format!("{}.yaml", self.name), &profile(self.name, mode, self.rules))?;
+            }
+            assert_eq!(self.attempt(listed)?, "allowed", "{listed:?} in {mode}");
+            assert_eq!(self.attempt(unlisted)?, answer, "{unlisted:?} in {mode}");
+            let ours = |event: &Event| event.container.profile == self.name && event.action == action;
+            let event = self.enforcer.wait_for_event(&format!("{action:?}"), |event| ours(event) && is_unlisted(event))?;
+            assert_eq!(event.process.executable, ATTEMPT);
+            assert!(event.process.session.is_some(), "runc exec is an exec session");
+            assert!(event.process.arguments.iter().any(|argument| unlisted.contains(&argument.as_str())), "{:?}", event.process.arguments);
+        }
+        Ok(())
+    }
+
+    fn end(self) -> TestResult {
+        self.container.delete()?;
+        Ok(())
+    }
+}
+
+fn allows_and_denies_exec(vm: &Vm) -> TestResult {
+    let mut case = Case::new(vm, "exec", "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/true}]\n")?;
+    // What replaces `attempt` says nothing: /bin/echo would.
+    assert_eq!(case.attempt(&["exec", "/bin/true"])?, "");
+    assert_eq!(case.attempt(&["exec", "/bin/echo", "allowed"])?, "allowed", "in audit");
+    case.enforcer.wait_for_event("echo", |event| event.action == Action::WouldBlock && path_of(event) == "/bin/echo")?;
+    case.enforcer.apply("exec.yaml", &profile("exec", "enforce", case.rules))?;
+    assert_eq!(case.attempt(&["exec", "/bin/true"])?, "");
+    assert_eq!(case.attempt(&["exec", "/bin/echo", "allowed"])?, "EPERM");
+    let event = case.enforcer.wait_for_event("echo", |event| event.action == Action::Blocked && path_of(event) == "/bin/echo")?;
+    assert_eq!(serde_json::to_value(&event)?["rule"], serde_json::json!({"exec": [{"path": "/bin/echo"}]}));
+    case.end()
+}
+
+fn allows_and_denies_opening_for_writing(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: /data/file, access: [write]}]\n";
+    let mut case = Case::new(vm, "write", rules)?;
+    case.check(&["write", "/data/file"], &["write", "/data/other"], |event| path_of(event) == "/data/other")?;
+    assert_eq!(case.attempt(&["read", "/data/other"])?, "allowed", "reading is free outside guarded trees");
+    case.end()
+}
+
+fn allows_and_denies_reading_in_guarded_trees(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: /secret/token, access: [read]}]\n    guard: [/secret/**, /data/other]\n";
+    let mut case = Case::new(vm, "read", rules)?;
+    case.check(&["read", "/secret/token"], &["read", "/data/other"], |event| path_of(event) == "/data/other")?;
+    case.end()
+}
+
+fn allows_and_denies_executable_mappings(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: /lib/some.so, access: [map]}]\n";
+    let mut case = Case::new(vm, "map", rules)?;
+    case.check(&["map", "/lib/some.so"], &["map", "/lib/other.so"], |event| path_of(event) == "/lib/other.so")?;
+    case.end()
+}
+
+fn allows_and_denies_connecting(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    connect:\n    - {cidr: 127.0.0.0/8, ports: [80/TCP]}\n    - {cidr: \"::1/128\", ports: [53/UDP]}\n";
+    let mut case = Case::new(vm, "connect", rules)?;
+    case.check(&["tcp", "127.0.0.1:80"], &["tcp", "127.0.0.1:81"], |event| serde_json::json!(event.object)["port"] == 81)?;
+    assert_eq!(case.attempt(&["udp", "[::1]:53"])?, "allowed");
+    assert_eq!(case.attempt(&["udp", "[::1]:54"])?, "EPERM");
+    assert_eq!(case.attempt(&["udp", "127.0.0.1:80"])?, "EPERM", "the protocol is part of the rule");
+    // The mapped form of an address that is granted is that address.
+    assert_eq!(case.attempt(&["tcp", "[::ffff:127.0.0.1]:80"])?, "allowed");
+    assert_eq!(case.attempt(&["tcp", "[::ffff:127.0.0.1]:81"])?, "EPERM");
+    case.end()
+}
+
+fn denies_what_has_no_name(vm: &Vm) -> TestResult {
+    let mut case = Case::new(vm, "memory", "    exec: [{path: /**}]\n    files: [{path: /**, access: [read, write, map]}]\n")?;
+    case.enforcer.apply("memory.yaml", &profile("memory", "enforce", case.rules))?;
+    assert_eq!(case.attempt(&["exec-memory"])?, "EPERM");
+    let event =
+        case.enforcer.wait_for_event("memory file", |event| event.container.profile == "memory" && event.action == Action::Blocked)?;
+    let event = serde_json::to_value(&event)?;
+    assert_eq!(event["object"]["unresolved"], "anonymous");
+    assert_eq!(event["rule"], serde_json::Value::Null);
+    case.end()
+}
+
+fn judges_the_first_exec_of_a_container(vm: &Vm) -> TestResult {
+    let mut enforcer = Enforcer::start(vm)?;
+    enforcer.apply("first.yaml", &profile("first", "enforce", "    exec: [{path: /bin/true}]\n"))?;
+    let builder = |program: &str| Container::builder("first").cgroup("/portcullis/test/first/main").args([program, "1"]);
+    // runc hands the container over before it executes its program.
+    let container = builder("/bin/sleep").run(vm)?;
+    container.wait_until_stopped(Duration::from_secs(10))?;
+    assert!(container.output()?.contains("operation not permitted"), "{}", container.output()?);
+    enforcer.wait_for_event("sleep", |event| event.container.profile == "first" && path_of(event) == "/bin/sleep")?;
+    container.delete()?;
+    let container = builder("/bin/true").run(vm)?;
+    container.wait_until_stopped(Duration::from_secs(10))?;
+    assert!(!container.output()?.contains("operation not permitted"), "{}", container.output()?);
+    container.delete()?;
+    Ok(())
+}
