@@ -1,0 +1,125 @@
+//! The command line.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use portcullis_admission::Standard;
+
+const EXAMPLES: &str = "\
+Examples:
+  portcullis check --pod-security restricted:v1.35 deploy/
+  helm template web charts/web | portcullis check -
+  portcullis check -o sarif deploy/ > portcullis.sarif
+  portcullis explain runAsNonRoot
+
+Exit status: 0 everything passes, 1 something violates the standard, 2 something could not be judged.";
+
+/// Kubernetes security from the manifest to the kernel.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Judge manifests by a Pod Security Standard, as the admission webhook would
+    Check(CheckArgs),
+    /// Say what a check forbids, and why
+    Explain(ExplainArgs),
+}
+
+/// How to check.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = EXAMPLES)]
+pub struct CheckArgs {
+    /// Pod Security Standard: LEVEL or LEVEL:VERSION
+    #[arg(long, value_name = "STANDARD", default_value = "baseline:latest")]
+    pub pod_security: Standard,
+
+    /// Format of the report
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: Format,
+
+    /// When to colour the text
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub color: Color,
+
+    /// Files, folders (their .yaml, .yml and .json files, at any depth), or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// How to explain.
+#[derive(Debug, ClapArgs)]
+pub struct ExplainArgs {
+    /// The check's id, as in a violation's `check`; without it all are listed
+    #[arg(value_name = "CHECK")]
+    pub check: Option<String>,
+
+    /// Write the reference of all checks in Markdown
+    #[arg(long, conflicts_with = "check")]
+    pub markdown: bool,
+}
+
+/// Format of the report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+    /// For code scanning: SARIF 2.1.0
+    Sarif,
+    /// For CI: JUnit XML
+    Junit,
+}
+
+/// When to colour the text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    /// Whether to colour what goes to standard output.
+    pub fn is_wanted(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_examples_in_the_help_are_valid_command_lines() {
+        let lines = EXAMPLES.lines().filter_map(|line| line.find("portcullis ").map(|start| &line[start..]));
+        for line in lines {
+            let words = line.split(" > ").next().unwrap().split_whitespace();
+            assert!(Args::try_parse_from(words).is_ok(), "{line}");
+        }
+    }
+}

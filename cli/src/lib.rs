@@ -1,0 +1,42 @@
+//! The command line: the same engine as the webhook's, for manifests that are not in a cluster yet.
+//!
+//! ```text
+//!   files, folders, stdin ─► source ─► document (YAML, JSON; lines) ─► check ─► report: text, json, sarif, junit
+//!                                                                        │
+//!                                                     portcullis_admission: Workload, evaluate
+//! ```
+//!
+//! Exit status: 0 if everything passes, 1 if something violates the standard, 2 if something could not be judged. What cannot be judged is never passed
+//! over: a file that cannot be read or parsed, a field of the wrong type, a path without any manifest.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod check;
+pub mod document;
+pub mod explain;
+pub mod report;
+pub mod source;
+
+use std::process::ExitCode;
+
+/// How a command went, for the shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Status {
+    /// 0: everything passes.
+    Passed,
+    /// 1: something violates the standard.
+    Violated,
+    /// 2: something could not be judged, or the command line is wrong.
+    Failed,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Passed => Self::SUCCESS,
+            Status::Violated => Self::from(1),
+            Status::Failed => Self::from(2),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! The messages of `admission.k8s.io/v1`: what the API server asks, and what it is told.
+//!
+//! Objects stay raw JSON. Fields that the API server may add to a request are ignored, those of objects are kept. Reading is the only place where a
+//! review can be refused as such ([`ReadError`], an HTTP 400); from then on there is always an answer.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+/// The only version spoken; it has been served since Kubernetes 1.16.
+pub const API_VERSION: &str = "admission.k8s.io/v1";
+/// The kind of both messages.
+pub const KIND: &str = "AdmissionReview";
+
+/// Why a body is not a review that can be answered.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// Not JSON, or nested deeper than 128 levels.
+    #[error("the body is not JSON: {0}")]
+    NotJson(#[source] serde_json::Error),
+    /// JSON, but not of the shape of a review.
+    #[error("the body is not an AdmissionReview: {0}")]
+    NotAReview(#[source] serde_json::Error),
+    /// Another kind, or another version of it.
+    #[error(r#"the body is {kind:?} of {api_version:?}; expected "{KIND}" of "{API_VERSION}""#)]
+    OtherKind {
+        /// `apiVersion`.
+        api_version: String,
+        /// `kind`.
+        kind: String,
+    },
+    /// A review without a request: perhaps an answer.
+    #[error("the AdmissionReview has no request")]
+    NoRequest,
+    /// A request that cannot be answered, because the answer has to carry its uid.
+    #[error("the AdmissionReview's request has no uid")]
+    NoUid,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Incoming {
+    #[serde(default)]
+    api_version: String,
+    #[serde(default)]
+    kind: String,
+    request: Option<AdmissionRequest>,
+}
+
+/// What the API server asks: may this user do this to this object?
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AdmissionRequest {
+    /// Names this request; the answer repeats it.
+    #[serde(deserialize_with = "null_as_default")]
+    pub uid: String,
+    /// The kind of `object`.
+    #[serde(deserialize_with = "null_as_default")]
+    pub kind: GroupVersionKind,
+    /// The resource that is changed.
+    #[serde(deserialize_with = "null_as_default")]
+    pub resource: GroupVersionResource,
+    /// The subresource, or empty.
+    #[serde(deserialize_with = "null_as_default")]
+    pub sub_resource: String,
+    /// The object's name; empty where the API server has yet to make one up.
+    #[serde(deserialize_with = "null_as_default")]
+    pub name: String,
+    /// The object's namespace; empty for cluster-scoped ones.
+    #[serde(deserialize_with = "null_as_default")]
+    pub namespace: String,
+    /// What is done.
+    #[serde(deserialize_with = "null_as_default")]
+    pub operation: Operation,
+    /// Who does it.
+    #[serde(deserialize_with = "null_as_default")]
+    pub user_info: UserInfo,
+    /// The object as it would be stored; absent on DELETE.
+    pub object: Option<Value>,
+    /// The object as it is; present on UPDATE and DELETE.
+    pub old_object: Option<Value>,
+    /// Whether nothing will be stored. It does not change the answer: judging has no side effects.
+    pub dry_run: Option<bool>,
+}
+
+/// `kind`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct GroupVersionKind {
+    /// API group; empty for the core group.
+    #[serde(deserialize_with = "null_as_default")]
+    pub group: String,
+    /// API version.
+    #[serde(deserialize_with = "null_as_default")]
+    pub version: String,
+    /// Kind.
+    #[serde(deserialize_with = "null_as_default")]
+    pub kind: String,
+}
+
+/// `resource`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct GroupVersionResource {
+    /// API group; empty for the core group.
+    #[serde(deserialize_with = "null_as_default")]
+    pub group: String,
+    /// API version.
+    #[serde(deserialize_with = "null_as_default")]
+    pub version: String,
+    /// Plural name.
+    #[serde(deserialize_with = "null_as_default")]
+    pub resource: String,
+}
+
+/// `userInfo`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct UserInfo {
+    /// The name that was authenticated.
+    #[serde(deserialize_with = "null_as_default")]
+    pub username: String,
+    /// Its groups.
+    #[serde(deserialize_with = "null_as_default")]
+    pub groups: Vec<String>,
+}
+
+/// Reads `null` as what is absent, as the API server's own decoder does.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// `operation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(from = "String")]
+pub enum Operation {
+    /// A new object.
+    Create,
+    /// A changed object.
+    Update,
+    /// A removed object.
+    Delete,
+    /// A connection to an object, such as `pods/exec`.
+    Connect,
+    /// One that Kubernetes did not have when this was written; judged as if something were created.
+    #[default]
+    Other,
+}
+
+impl From<String> for Operation {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "CREATE" => Self::Create,
+            "UPDATE" => Self::Update,
+            "DELETE" => Self::Delete,
+            "CONNECT" => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Operation {
+    /// The word in lower case, as metrics label it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Connect => "connect",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl AdmissionRequest {
+    /// Reads the body of a request to a webhook.
+    ///
+    /// # Errors
+    /// The body is not a review of version v1 with a request that has a uid.
+    pub fn read(body: &[u8]) -> Result<Self, ReadError> {
+        let incoming: Incoming = serde_json::from_slice(body)
+            .map_err(|error| if error.is_data() { ReadError::NotAReview(error) } else { ReadError::NotJson(error) })?;
+        if incoming.api_version != API_VERSION || incoming.kind != KIND {
+            return Err(ReadError::OtherKind { api_version: incoming.api_version, kind: incoming.kind });
+        }
+        let request = incoming.request.ok_or(ReadError::NoRequest)?;
+        if request.uid.is_empty() { Err(ReadError::NoUid) } else { Ok(request) }
+    }
+
+    /// The object's name, or the prefix of the one that it will get.
+    pub fn object_name(&self) -> &str {
+        let metadata = |field| self.object.as_ref()?.get("metadata")?.get(field)?.as_str();
+        if self.name.is_empty() { metadata("name").or_else(|| metadata("generateName")).unwrap_or_default() } else { &self.name }
+    }
+}
+
+/// The review that carries an answer.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionReviewResponse {
+    api_version: &'static str,
+    kind: &'static str,
+    /// The answer.
+    pub response: AdmissionResponse,
+}
+
+impl From<AdmissionResponse> for AdmissionReviewResponse {
+    fn from(response: AdmissionResponse) -> Self {
+        Self { api_version: API_VERSION, kind: KIND, response }
+    }
+}
+
+/// The answer.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionResponse {
+    /// The request's.
+    pub uid: String,
+    /// Whether it may go on.
+    pub allowed: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Shown to the client, allowed or not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Stored in the API server's audit log, each key after the webhook's name and a slash.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub audit_annotations: BTreeMap<&'static str, String>,
+}
+
+/// `meta/v1` Status: an error as the API server returns it to the client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Always `Failure`.
+    pub status: &'static str,
+    /// For people.
+    pub message: String,
+    /// For programs.
+    pub reason: StatusReason,
+    /// The HTTP status that the client gets.
+    pub code: u16,
+    /// What it is about, and each field that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<StatusDetails>,
+}
+
+/// The reasons that are used here; each belongs to one HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum StatusReason {
+    /// 403: it violates a policy.
+    Forbidden,
+    /// 400: it cannot be judged.
+    BadRequest,
+    /// 422: its own fields are invalid.
+    Invalid,
+    /// 500: something on this side failed.
+    InternalError,
+}
+
+impl StatusReason {
+    /// The HTTP status that belongs to it.
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Forbidden => 403,
+            Self::BadRequest => 400,
+            Self::Invalid => 422,
+            Self::InternalError => 500,
+        }
+    }
+}
+
+/// `details` of a Status.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusDetails {
+    /// The object's name.
+    pub name: String,
+    /// Its API group.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Its resource (the API calls the field so).
+    pub kind: String,
+    /// One a field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<StatusCause>,
+}
+
+/// One field that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StatusCause {
+    /// `FieldValueForbidden`, `FieldValueRequired`, `FieldValueInvalid`.
+    pub reason: &'static str,
+    /// For people.
+    pub message: String,
+    /// The field's path.
+    pub field: String,
+}
+
+impl Status {
+    /// A failure for `reason`, with the code that belongs to it.
+    pub fn failure(reason: StatusReason, message: String, details: Option<StatusDetails>) -> Self {
+        Self { status: "Failure", message, reason, code: reason.code(), details }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(body: &str) -> String {
+        AdmissionRequest::read(body.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn rejects_what_is_not_a_review_and_says_why() {
+        assert!(error("").starts_with("the body is not JSON: EOF"));
+        assert!(error("{").starts_with("the body is not JSON: EOF"));
+        assert!(error("[1]").starts_with("the body is not an AdmissionReview: "));
+        assert_eq!(error(r#"{}"#), r#"the body is "" of ""; expected "AdmissionReview" of "admission.k8s.io/v1""#);
+        assert_eq!(
+            error(r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}"#),
+            r#"the body is "AdmissionReview" of "admission.k8s.io/v1beta1"; expected "AdmissionReview" of "admission.k8s.io/v1""#
+        );
+        assert_eq!(error(r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}"#), "the AdmissionReview has no request");
+        assert_eq!(
+            error(r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{}}"#),
+            "the AdmissionReview's request has no uid"
+        );
+    }
+
+    #[test]
+    fn rejects_documents_nested_too_deeply_instead_of_overflowing() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let body = format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","object":{deep}}}}}"#);
+        assert!(error(&body).contains("recursion limit exceeded"));
+    }
+
+    #[test]
+    fn keeps_what_it_does_not_know_of_an_object() {
+        let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":
+            {"uid":"u","operation":"CREATE","new":1,"object":{"spec":{"future":{"a":[1,null]}}}}}"#;
+        let request = AdmissionRequest::read(body.as_bytes()).unwrap();
+        assert_eq!(request.object.unwrap(), serde_json::json!({"spec":{"future":{"a":[1,null]}}}));
+        assert_eq!(request.operation, Operation::Create);
+    }
+
+    #[test]
+    fn reads_null_as_absent() {
+        let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":null,"resource":{"group":null,
+            "resource":"pods"},"subResource":null,"name":null,"namespace":null,"operation":"UPDATE","userInfo":{"username":null,"groups":null},
+            "object":null,"oldObject":null,"dryRun":null}}"#;
+        let request = AdmissionRequest::read(body.as_bytes()).unwrap();
+        assert_eq!((request.name.as_str(), request.resource.resource.as_str(), request.user_info.groups.len()), ("", "pods", 0));
+        assert_eq!((request.object, request.operation), (None, Operation::Update));
+    }
+
+    #[test]
+    fn an_operation_that_is_not_known_is_its_own() {
+        assert_eq!(Operation::from("PATCH".to_owned()), Operation::Other);
+    }
+}

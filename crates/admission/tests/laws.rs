@@ -1,0 +1,113 @@
+//! Laws that hold for every object, and not for chosen ones only.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+#[path = "support/pods.rs"]
+mod pods;
+#[path = "support/workloads.rs"]
+mod workloads;
+
+use portcullis_admission::review::{GroupVersionKind, GroupVersionResource, Operation};
+use portcullis_admission::{
+    AdmissionRequest, Exemptions, FieldPath, Level, NEWEST_MINOR, Pod, Settings, Standard, Standards, Templates, Version, WORKLOADS,
+    decide, evaluate, summarise,
+};
+use proptest::prelude::*;
+use serde_json::Value;
+use workloads::{prefix, wrap};
+
+fn standards() -> impl Strategy<Value = Standard> {
+    let level = prop_oneof![Just(Level::Baseline), Just(Level::Restricted)];
+    let version = prop_oneof![(0..=NEWEST_MINOR + 1).prop_map(Version::Minor), Just(Version::Latest)];
+    (level, version).prop_map(|(level, version)| Standard { level, version })
+}
+
+/// JSON of any shape, with the keys that the checks look for.
+fn json() -> impl Strategy<Value = Value> {
+    let keys = "metadata|annotations|spec|template|jobTemplate|containers|initContainers|securityContext|capabilities|add|volumes|name|hostPath|os|ports|lifecycle|[a-z]{0,3}";
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,4}".prop_map(Value::from)
+    ];
+    leaf.prop_recursive(8, 64, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::hash_map(keys, inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn request(group: &str, kind: &str, resource: &str, operation: Operation, object: Value, old: Option<Value>) -> AdmissionRequest {
+    AdmissionRequest {
+        uid: "u".to_owned(),
+        kind: GroupVersionKind { group: group.to_owned(), version: "v1".to_owned(), kind: kind.to_owned() },
+        resource: GroupVersionResource { group: group.to_owned(), version: "v1".to_owned(), resource: resource.to_owned() },
+        operation,
+        object: Some(object),
+        old_object: old,
+        ..AdmissionRequest::default()
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_pod_and_every_template_of_it_get_the_same_verdict(pod in pods::pod(), standard in standards()) {
+        let direct = evaluate(standard, &Pod::read(Some(&pod), &FieldPath::default()).unwrap());
+        for workload in WORKLOADS {
+            let object = wrap(workload, &pod);
+            let wrapped = evaluate(standard, &workload.read_pod(&object).unwrap());
+            prop_assert_eq!(summarise(&direct), summarise(&wrapped));
+            let prefix = prefix(workload);
+            let moved: Vec<String> = direct.iter().flat_map(|violation| &violation.findings).map(|finding| format!("{prefix}{}", finding.path)).collect();
+            let paths: Vec<String> = wrapped.iter().flat_map(|violation| &violation.findings).map(|finding| finding.path.to_string()).collect();
+            prop_assert_eq!(moved, paths);
+        }
+    }
+
+    #[test]
+    fn following_every_proposed_change_makes_any_pod_pass(mut pod in pods::pod(), standard in standards()) {
+        for change in evaluate(standard, &Pod::read(Some(&pod), &FieldPath::default()).unwrap()).iter().flat_map(|violation| &violation.findings).map(|finding| &finding.change) {
+            change.apply(&mut pod);
+        }
+        let left = evaluate(standard, &Pod::read(Some(&pod), &FieldPath::default()).unwrap());
+        prop_assert!(left.is_empty(), "{}", summarise(&left));
+    }
+
+    #[test]
+    fn restricted_refuses_whatever_baseline_refuses(pod in pods::pod(), minor in 0..=NEWEST_MINOR) {
+        let judge = |level| evaluate(Standard { level, version: Version::Minor(minor) }, &Pod::read(Some(&pod), &FieldPath::default()).unwrap());
+        prop_assert!(judge(Level::Baseline).is_empty() || !judge(Level::Restricted).is_empty());
+    }
+
+    #[test]
+    fn a_request_is_allowed_exactly_if_its_pod_has_no_violation(pod in pods::pod(), standard in standards(), workload in 0..WORKLOADS.len()) {
+        let workload = &WORKLOADS[workload];
+        let settings = Settings { defaults: Standards::enforcing(standard), exemptions: Exemptions::default(), templates: Templates::Enforce };
+        let request = request(workload.group, workload.kind, workload.resource, Operation::Create, wrap(workload, &pod), None);
+        let violations = evaluate(standard, &Pod::read(Some(&pod), &FieldPath::default()).unwrap());
+        let decision = decide(&request, &settings, &settings.defaults.into());
+        prop_assert_eq!(decision.is_allowed(), violations.is_empty());
+        if let Some(denial) = decision.denial() {
+            prop_assert!(denial.status.message.contains(&summarise(&violations)));
+        }
+    }
+
+    #[test]
+    fn no_object_makes_it_panic_and_none_of_the_wrong_type_passes(object in json(), old in proptest::option::of(json()), standard in standards(), workload in 0..WORKLOADS.len()) {
+        let workload = &WORKLOADS[workload];
+        let settings = Settings { defaults: Standards::enforcing(standard), exemptions: Exemptions::default(), templates: Templates::Enforce };
+        let readable = workload.read_pod(&object).is_ok() && !object.is_null();
+        let decision = decide(&request(workload.group, workload.kind, workload.resource, Operation::Update, object, old), &settings, &settings.defaults.into());
+        if !readable {
+            prop_assert!(!decision.is_allowed());
+        }
+    }
+
+    #[test]
+    fn no_body_makes_reading_panic(body in proptest::collection::vec(any::<u8>(), 0..256)) {
+        let _ = AdmissionRequest::read(&body);
+    }
+}

@@ -1,0 +1,194 @@
+//! The certificate authority that signs the servers' certificates, as a value in a Secret: what it is now, and what has to happen to it next.
+//!
+//! Every replica signs a short-lived certificate for itself, in memory; only the authority is stored and shared. So that nobody ever meets a certificate
+//! that he cannot check, the authority is renewed in steps, and a new one is trusted before it signs and an old one until after:
+//!
+//! ```text
+//!             created            2/3 of its life      + OVERLAP                 + OVERLAP + LEAF_LIFETIME
+//!  current ──────●───────────────────●────────────────────●╮                              ●
+//!  next                              ●── trusted only ────●╰► current, signs
+//!  previous                                                ●────── still trusted ──────────● forgotten
+//! ```
+//!
+//! All of this is decided by [`next_step`], a function of the time and of what the Secret holds: the certificates' own dates are the only clock. A clock
+//! that jumps back changes nothing; one that jumps far ahead makes a new authority, as an expired one does.
+//!
+//! A Secret whose contents cannot be used is replaced: the certificates that are in use would fail with the next renewal anyway, and nobody else writes
+//! it. The reason is told, for the log.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use thiserror::Error;
+
+mod issue;
+mod pem;
+
+pub use issue::{IssueError, Leaf};
+pub use pem::CaCertificate;
+use pem::PrivateKey;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an authority is valid.
+pub const CA_LIFETIME: Duration = Duration::from_secs(365 * DAY.as_secs());
+/// How long a server's certificate is valid.
+pub const LEAF_LIFETIME: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// From the time that an authority is trusted until it signs: long enough for every API server to have seen the new bundle.
+pub const OVERLAP: Duration = DAY;
+/// Certificates are valid from a little before they are made, for clocks that are late.
+const BACKDATE: Duration = Duration::from_secs(60 * 60);
+
+/// The Secret's keys.
+const CURRENT_CERTIFICATE: &str = "ca.crt";
+const CURRENT_KEY: &str = "ca.key";
+const NEXT_CERTIFICATE: &str = "next-ca.crt";
+const NEXT_KEY: &str = "next-ca.key";
+const PREVIOUS_CERTIFICATE: &str = "previous-ca.crt";
+
+/// The data of a Secret.
+pub type SecretData = BTreeMap<String, Vec<u8>>;
+
+/// An authority with its key.
+#[derive(Debug, Clone)]
+pub struct Ca {
+    certificate: CaCertificate,
+    key: PrivateKey,
+}
+
+/// What the Secret holds.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    current: Ca,
+    next: Option<Ca>,
+    previous: Option<CaCertificate>,
+}
+
+/// Why a Secret's contents cannot be used.
+#[derive(Debug, Error)]
+pub enum ContentsError {
+    /// A key is missing.
+    #[error("the Secret has no {0}")]
+    Missing(&'static str),
+    /// A value is not what its key says.
+    #[error("{0} of the Secret cannot be used: {1}")]
+    Unusable(&'static str, String),
+}
+
+/// What has to happen to an authority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing.
+    Keep,
+    /// A new one has to be made in place of all: there is none, or it has expired.
+    Create,
+    /// The next one has to be made, to be trusted.
+    Prepare,
+    /// The next one becomes the current one.
+    Promote,
+    /// The previous one need not be trusted any longer.
+    Forget,
+}
+
+/// What has to happen at `now`.
+pub fn next_step(now: SystemTime, authority: Option<&Authority>) -> Step {
+    let Some(Authority { current, next, previous }) = authority else { return Step::Create };
+    let age = |ca: &CaCertificate| now.duration_since(ca.created()).unwrap_or(Duration::ZERO);
+    if now >= current.certificate.expires() {
+        return if next.as_ref().is_some_and(|next| now < next.certificate.expires()) { Step::Promote } else { Step::Create };
+    }
+    if let Some(previous) = previous
+        && (now >= previous.expires() || age(&current.certificate) >= OVERLAP.saturating_add(LEAF_LIFETIME).saturating_add(DAY))
+    {
+        return Step::Forget;
+    }
+    match next {
+        Some(next) if age(&next.certificate) >= OVERLAP => Step::Promote,
+        Some(_) => Step::Keep,
+        None if age(&current.certificate) >= current.certificate.lifetime() * 2 / 3 => Step::Prepare,
+        None => Step::Keep,
+    }
+}
+
+impl Authority {
+    /// A new authority, made at `now`.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn create(now: SystemTime) -> Result<Self, IssueError> {
+        Ok(Self { current: Ca::create(now)?, next: None, previous: None })
+    }
+
+    /// What a step makes of an authority.
+    ///
+    /// # Errors
+    /// No key can be made.
+    pub fn after(self, step: Step, now: SystemTime) -> Result<Self, IssueError> {
+        match (step, self.next) {
+            (Step::Keep, next) => Ok(Self { next, ..self }),
+            (Step::Create, _) => Self::create(now),
+            (Step::Prepare, _) | (Step::Promote, None) => Ok(Self { next: Some(Ca::create(now)?), ..self }),
+            (Step::Promote, Some(next)) => Ok(Self { current: next, next: None, previous: Some(self.current.certificate) }),
+            (Step::Forget, next) => Ok(Self { next, previous: None, ..self }),
+        }
+    }
+
+    /// Reads a Secret's data.
+    ///
+    /// # Errors
+    /// The current authority is missing or cannot be used. A next or previous one that cannot be used is as good as none.
+    pub fn read(data: &SecretData) -> Result<Self, ContentsError> {
+        let next = Ca::read(data, NEXT_CERTIFICATE, NEXT_KEY).ok();
+        let previous = data.get(PREVIOUS_CERTIFICATE).and_then(|pem| CaCertificate::from_pem(pem).ok());
+        Ok(Self { current: Ca::read(data, CURRENT_CERTIFICATE, CURRENT_KEY)?, next, previous })
+    }
+
+    /// The data of the Secret.
+    pub fn write(&self) -> SecretData {
+        let entry = |key: &str, pem: &str| (key.to_owned(), pem.as_bytes().to_vec());
+        let mut data =
+            SecretData::from([entry(CURRENT_CERTIFICATE, self.current.certificate.pem()), entry(CURRENT_KEY, self.current.key.pem())]);
+        if let Some(next) = &self.next {
+            data.extend([entry(NEXT_CERTIFICATE, next.certificate.pem()), entry(NEXT_KEY, next.key.pem())]);
+        }
+        data.extend(self.previous.iter().map(|previous| entry(PREVIOUS_CERTIFICATE, previous.pem())));
+        data
+    }
+
+    /// The certificates that have to be trusted, in PEM: a webhook's `caBundle`.
+    pub fn bundle(&self) -> String {
+        let next = self.next.as_ref().map(|next| &next.certificate);
+        [Some(&self.current.certificate), next, self.previous.as_ref()].into_iter().flatten().map(CaCertificate::pem).collect()
+    }
+
+    /// Signs a server's certificate with the current authority.
+    ///
+    /// # Errors
+    /// A name cannot be in a certificate, or no key can be made.
+    pub fn sign(&self, names: &[String], now: SystemTime) -> Result<Leaf, IssueError> {
+        self.current.sign(names, now)
+    }
+
+    /// Whether a server has to replace its certificate: two thirds of its life are over, or another authority signed it.
+    pub fn outdates(&self, leaf: &Leaf, now: SystemTime) -> bool {
+        let age = now.duration_since(leaf.created()).unwrap_or(Duration::ZERO);
+        age >= leaf.lifetime() * 2 / 3 || leaf.issuer() != self.current.certificate.pem()
+    }
+}
+
+impl Ca {
+    /// Reads an authority and its key.
+    ///
+    /// # Errors
+    /// One of the two is missing or malformed, or they do not belong together.
+    fn read(data: &SecretData, certificate_name: &'static str, key_name: &'static str) -> Result<Self, ContentsError> {
+        let get = |name| data.get(name).ok_or(ContentsError::Missing(name));
+        let certificate = CaCertificate::from_pem(get(certificate_name)?).map_err(|why| ContentsError::Unusable(certificate_name, why))?;
+        let unusable = |why: String| ContentsError::Unusable(key_name, why);
+        let key = String::from_utf8(get(key_name)?.clone()).map_err(|error| unusable(error.to_string()))?;
+        certificate.expect_key(&key).map_err(unusable)?;
+        Ok(Self { certificate, key: PrivateKey::from_pem(key) })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Certificates of authorities, read from PEM and checked; private keys.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{KeyPair, PublicKeyData};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::BACKDATE;
+
+/// An authority's certificate.
+#[derive(Debug, Clone)]
+pub struct CaCertificate {
+    pem: String,
+    public_key: Vec<u8>,
+    not_before: SystemTime,
+    not_after: SystemTime,
+}
+
+impl CaCertificate {
+    /// Reads one certificate.
+    ///
+    /// # Errors
+    /// It is none, or not an authority's; the text says why.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(pem).map_err(|error| error.to_string())?;
+        let der = CertificateDer::from_pem_slice(pem).map_err(|error| error.to_string())?;
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|error| error.to_string())?;
+        if !parsed.is_ca() {
+            return Err("it is not an authority's certificate".to_owned());
+        }
+        let time = |seconds: i64| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+        Ok(Self {
+            pem: text.to_owned(),
+            public_key: parsed.public_key().raw.to_vec(),
+            not_before: time(parsed.validity().not_before.timestamp()).ok_or("its first day is out of range")?,
+            not_after: time(parsed.validity().not_after.timestamp()).ok_or("its last day is out of range")?,
+        })
+    }
+
+    /// The certificate in PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// When it was made.
+    pub fn created(&self) -> SystemTime {
+        self.not_before.checked_add(BACKDATE).unwrap_or(self.not_before)
+    }
+
+    /// When it expires.
+    pub const fn expires(&self) -> SystemTime {
+        self.not_after
+    }
+
+    /// From the time that it was made until it expires.
+    pub fn lifetime(&self) -> Duration {
+        self.not_after.duration_since(self.created()).unwrap_or(Duration::ZERO)
+    }
+
+    /// Checks that a private key, in PEM, is this certificate's.
+    pub(super) fn expect_key(&self, key: &str) -> Result<(), String> {
+        let pair = KeyPair::from_pem(key).map_err(|error| error.to_string())?;
+        if pair.subject_public_key_info() == self.public_key { Ok(()) } else { Err("it is not the key of the certificate".to_owned()) }
+    }
+}
+
+/// A private key in PEM, which does not show itself.
+#[derive(Clone)]
+pub(super) struct PrivateKey(String);
+
+impl PrivateKey {
+    pub(super) const fn from_pem(pem: String) -> Self {
+        Self(pem)
+    }
+
+    pub(super) fn pem(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PrivateKey(..)")
+    }
+}

@@ -1,0 +1,207 @@
+//! Certificates that this server signs for itself, with an authority that all replicas share in a Secret and keep up together.
+//!
+//! Each replica does the same, twice a minute: read the Secret, do the next step of the authority's life if one is due ([`authority`](crate::authority)),
+//! put the authorities to trust into the webhook configuration, and sign a certificate of its own if the one in use is due. A write carries the
+//! version that was read, so of two replicas that take a step at once one fails, reads again and finds it done. Nothing here needs a leader.
+//!
+//! Rights that this needs: `get`, `create` and `update` on the Secret; `get` and `patch` on the ValidatingWebhookConfiguration.
+
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use thiserror::Error;
+use tracing::{info, warn};
+
+use super::{CertificateError, Pair};
+use crate::authority::{Authority, IssueError, Leaf, Step, next_step};
+
+/// How often the Secret is looked at.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// How often a write is tried that others get in the way of. There are only a few replicas.
+const ATTEMPTS: usize = 8;
+/// Who the API server says has set the bundle.
+const FIELD_MANAGER: &str = "portcullis-webhook";
+/// How long all requests of one round may take.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why the authority could not be kept up.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The API server refused, or was not reached.
+    #[error("cannot {action}: {source}")]
+    Api {
+        /// What was tried.
+        action: &'static str,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+    /// No key can be made.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// Others wrote the Secret again and again.
+    #[error("the Secret changed whenever it was to be written")]
+    Contended,
+    /// The API server is slow.
+    #[error("the API server did not answer in time")]
+    TimedOut,
+}
+
+fn cannot(action: &'static str) -> impl FnOnce(kube::Error) -> StoreError {
+    move |source| StoreError::Api { action, source: Box::new(source) }
+}
+
+/// The authority in a Secret, and the configuration that names it.
+#[derive(Clone)]
+pub struct Store {
+    secrets: Api<Secret>,
+    secret: String,
+    configurations: Api<ValidatingWebhookConfiguration>,
+    configuration: String,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("secret", &self.secret).field("configuration", &self.configuration).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// The Secret `secret` in `namespace`, and the ValidatingWebhookConfiguration `configuration`.
+    pub fn new(client: kube::Client, namespace: &str, secret: String, configuration: String) -> Self {
+        Self { secrets: Api::namespaced(client.clone(), namespace), secret, configurations: Api::all(client), configuration }
+    }
+
+    /// Brings Secret and configuration to where they should be at `now`; the authority that signs.
+    ///
+    /// # Errors
+    /// The API server cannot be reached, refuses, or others write again and again.
+    pub async fn keep_up(&self, now: SystemTime) -> Result<Authority, StoreError> {
+        let round = async {
+            let authority = self.advance(now).await?;
+            self.publish(&authority.bundle()).await?;
+            Ok(authority)
+        };
+        tokio::time::timeout(TIMEOUT, round).await.map_err(|_| StoreError::TimedOut)?
+    }
+
+    async fn advance(&self, now: SystemTime) -> Result<Authority, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let secret = self.secrets.get_opt(&self.secret).await.map_err(cannot("read the Secret"))?;
+            let authority = secret.as_ref().and_then(read);
+            let step = next_step(now, authority.as_ref());
+            let next = match (step, authority) {
+                (Step::Keep, Some(authority)) => return Ok(authority),
+                (step, Some(authority)) => authority.after(step, now)?,
+                (_, None) => Authority::create(now)?,
+            };
+            if self.write(secret, &next).await? {
+                info!(?step, "wrote the certificate authority");
+                return Ok(next);
+            }
+        }
+        Err(StoreError::Contended)
+    }
+
+    /// Writes the authority over what was read; whether nobody else wrote since.
+    async fn write(&self, read: Option<Secret>, authority: &Authority) -> Result<bool, StoreError> {
+        let data = authority.write().into_iter().map(|(key, value)| (key, ByteString(value))).collect();
+        let written = match read {
+            Some(read) => {
+                let secret = Secret { data: Some(data), string_data: None, ..read };
+                self.secrets.replace(&self.secret, &PostParams::default(), &secret).await
+            }
+            None => {
+                let metadata = ObjectMeta { name: Some(self.secret.clone()), ..ObjectMeta::default() };
+                let secret = Secret { metadata, data: Some(data), type_: Some("Opaque".to_owned()), ..Secret::default() };
+                self.secrets.create(&PostParams::default(), &secret).await
+            }
+        };
+        match written {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(cannot("write the Secret")(error)),
+        }
+    }
+
+    /// Makes the configuration's webhooks trust `bundle`.
+    async fn publish(&self, bundle: &str) -> Result<(), StoreError> {
+        let configuration = self.configurations.get_opt(&self.configuration).await.map_err(cannot("read the webhook configuration"))?;
+        let Some(configuration) = configuration else {
+            warn!(configuration = self.configuration, "there is no such webhook configuration; nobody calls this webhook");
+            return Ok(());
+        };
+        let Some(patch) = patch_for(&configuration, bundle) else { return Ok(()) };
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let patched = self.configurations.patch(&self.configuration, &params, &Patch::Apply(patch)).await;
+        patched.map_err(cannot("write the webhook configuration"))?;
+        info!(configuration = self.configuration, "published the certificate authority");
+        Ok(())
+    }
+}
+
+fn read(secret: &Secret) -> Option<Authority> {
+    let data = secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect();
+    Authority::read(&data).inspect_err(|error| warn!(%error, "a new certificate authority replaces what the Secret holds")).ok()
+}
+
+/// What has to be applied so that every webhook trusts `bundle`; nothing if they do.
+fn patch_for(configuration: &ValidatingWebhookConfiguration, bundle: &str) -> Option<Value> {
+    let webhooks = configuration.webhooks.as_deref().unwrap_or_default();
+    let wanted = ByteString(bundle.as_bytes().to_vec());
+    if webhooks.iter().all(|webhook| webhook.client_config.ca_bundle.as_ref() == Some(&wanted)) {
+        return None;
+    }
+    let webhooks: Vec<Value> =
+        webhooks.iter().map(|webhook| json!({ "name": webhook.name, "clientConfig": { "caBundle": wanted } })).collect();
+    Some(json!({
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": { "name": configuration.metadata.name },
+        "webhooks": webhooks,
+    }))
+}
+
+/// A server's certificates, signed with the authority in a store.
+#[derive(Debug)]
+pub struct Stored {
+    store: Store,
+    names: Vec<String>,
+    leaf: Leaf,
+    looked: SystemTime,
+}
+
+impl Stored {
+    /// Brings the store to where it should be, and signs the first certificate.
+    ///
+    /// # Errors
+    /// The store cannot be kept up, or no certificate can be made.
+    pub async fn open(store: Store, names: Vec<String>, now: SystemTime) -> Result<(Self, Pair), CertificateError> {
+        let leaf = store.keep_up(now).await?.sign(&names, now)?;
+        let pair = Pair::from_pem(leaf.chain().as_bytes(), leaf.key().as_bytes())?;
+        Ok((Self { store, names, leaf, looked: now }, pair))
+    }
+
+    /// Keeps up the store, if it is time to; a new certificate, if the one in use is due.
+    ///
+    /// # Errors
+    /// The store cannot be kept up, or no certificate can be made.
+    pub async fn renew(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
+        // A clock that jumped back is a reason to look, too.
+        if now.duration_since(self.looked).is_ok_and(|since| since < INTERVAL) {
+            return Ok(None);
+        }
+        self.looked = now;
+        let authority = self.store.keep_up(now).await?;
+        if !authority.outdates(&self.leaf, now) {
+            return Ok(None);
+        }
+        let leaf = authority.sign(&self.names, now)?;
+        let pair = Pair::from_pem(leaf.chain().as_bytes(), leaf.key().as_bytes())?;
+        self.leaf = leaf;
+        Ok(Some(pair))
+    }
+}

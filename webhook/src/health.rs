@@ -1,0 +1,135 @@
+//! HTTP for the kubelet's probes and for Prometheus, on a port of its own without TLS: `GET /livez`, `/readyz` and `/metrics`.
+//!
+//! Alive is whoever answers. Ready is who should get reviews: not one that is shutting down, not one that has yet to learn what namespaces ask for, and
+//! not one whose certificate has expired, since the API server would refuse it. A certificate that could not be reloaded is only reported, in the text: the previous one serves, and were it a reason to be
+//! unready, one wrong Secret would take all replicas away at once.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderName, StatusCode, header};
+use axum::routing::get;
+
+use crate::metrics::{self, Metrics};
+
+/// What the probes report; shared by those who know.
+#[derive(Debug, Default)]
+pub struct Health {
+    stopping: AtomicBool,
+    namespaces_unknown: AtomicBool,
+    certificate: RwLock<CertificateHealth>,
+    metrics: Arc<Metrics>,
+}
+
+/// What is known of the certificate in use.
+#[derive(Debug, Clone, Default)]
+pub struct CertificateHealth {
+    /// When it expires; `None` until there is one.
+    pub expires: Option<SystemTime>,
+    /// Why newer files could not be used.
+    pub reload_error: Option<String>,
+}
+
+impl Health {
+    /// Health that counts in `metrics`.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
+    /// Makes the server unready until the labels of namespaces are known.
+    pub fn await_namespaces(&self) {
+        self.namespaces_unknown.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells that the labels of namespaces are known.
+    pub fn namespaces_known(&self) {
+        self.namespaces_unknown.store(false, Ordering::Relaxed);
+    }
+
+    /// Makes the server unready for good.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Reports what is known of the certificate.
+    pub fn set_certificate(&self, certificate: CertificateHealth) {
+        if let Some(expires) = certificate.expires {
+            self.metrics.set_certificate_expiry(expires);
+        }
+        *self.certificate.write().unwrap_or_else(PoisonError::into_inner) = certificate;
+    }
+
+    /// What is known of the certificate.
+    pub fn certificate(&self) -> CertificateHealth {
+        self.certificate.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether reviews should be sent here, and a text about it.
+    pub fn readiness(&self, now: SystemTime) -> (bool, String) {
+        if self.stopping.load(Ordering::Relaxed) {
+            return (false, "stopping\n".to_owned());
+        }
+        if self.namespaces_unknown.load(Ordering::Relaxed) {
+            return (false, "namespaces: not known yet\n".to_owned());
+        }
+        let certificate = self.certificate();
+        match certificate.expires {
+            None => return (false, "certificate: none yet\n".to_owned()),
+            Some(expires) if expires <= now => return (false, "certificate: expired\n".to_owned()),
+            Some(_) => {}
+        }
+        match certificate.reload_error {
+            None => (true, "ok\n".to_owned()),
+            Some(error) => (true, format!("ok\ncertificate: the previous one is in use: {error}\n")),
+        }
+    }
+}
+
+/// The routes of the port that the kubelet and Prometheus call.
+pub fn router(health: Arc<Health>, metrics: Arc<Metrics>) -> Router {
+    let probes = Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(readyz)).with_state(health);
+    probes.merge(Router::new().route("/metrics", get(scrape)).with_state(metrics))
+}
+
+async fn scrape(State(metrics): State<Arc<Metrics>>) -> ([(HeaderName, &'static str); 1], String) {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.encode())
+}
+
+async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
+    let (ready, text) = health.readiness(SystemTime::now());
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn is_ready_exactly_while_it_has_a_certificate_and_is_not_stopping() {
+        let health = Health::default();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        assert_eq!(health.readiness(now), (false, "certificate: none yet\n".to_owned()));
+        health.set_certificate(CertificateHealth { expires: Some(now + Duration::from_secs(1)), reload_error: None });
+        assert_eq!(health.readiness(now), (true, "ok\n".to_owned()));
+        assert_eq!(health.readiness(now + Duration::from_secs(1)), (false, "certificate: expired\n".to_owned()));
+        health.await_namespaces();
+        assert_eq!(health.readiness(now), (false, "namespaces: not known yet\n".to_owned()));
+        health.namespaces_known();
+        assert!(health.readiness(now).0);
+        health.stop();
+        assert_eq!(health.readiness(now), (false, "stopping\n".to_owned()));
+    }
+
+    #[test]
+    fn stays_ready_with_the_previous_certificate_and_says_so() {
+        let health = Health::default();
+        let now = SystemTime::UNIX_EPOCH;
+        health.set_certificate(CertificateHealth { expires: Some(now + Duration::from_secs(1)), reload_error: Some("no key".to_owned()) });
+        assert_eq!(health.readiness(now), (true, "ok\ncertificate: the previous one is in use: no key\n".to_owned()));
+    }
+}

@@ -1,0 +1,313 @@
+//! What is counted, in Prometheus' terms.
+//!
+//! Judgements have the names and labels of Pod Security Admission, so that dashboards for it work. Every label's values are from a list that is fixed
+//! here: nothing that a client writes becomes a label, so nobody can make the number of series grow. Names of objects are in the log, not here.
+
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use portcullis_admission::review::StatusReason;
+use portcullis_admission::{AdmissionRequest, Decision, Mode, NEWEST_MINOR, Standard, Verdict, Version};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The content type of what [`Metrics::encode`] writes.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds of the buckets for durations, in seconds: a review takes microseconds, a large one milliseconds.
+const DURATION_BUCKETS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 2.5];
+/// Upper bounds of the buckets for sizes, in bytes: 1 KiB to 7 MiB.
+const SIZE_BUCKETS: [f64; 8] = [1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 3_145_728.0, 7_340_032.0];
+
+/// A label whose values are known beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Word(&'static str);
+
+impl EncodeLabelValue for Word {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encoder.write_str(self.0)
+    }
+}
+
+/// The version of a standard: of those that are not known yet, all are one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum PolicyVersion {
+    Known(Version),
+    Future,
+}
+
+impl From<Version> for PolicyVersion {
+    fn from(version: Version) -> Self {
+        match version {
+            Version::Minor(minor) if minor > NEWEST_MINOR => Self::Future,
+            known => Self::Known(known),
+        }
+    }
+}
+
+impl EncodeLabelValue for PolicyVersion {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        match self {
+            Self::Known(version) => write!(encoder, "{version}"),
+            Self::Future => encoder.write_str("future"),
+        }
+    }
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    request_operation: Word,
+    resource: Word,
+    subresource: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EvaluationLabels {
+    decision: Word,
+    policy_level: Word,
+    policy_version: PolicyVersion,
+    mode: Word,
+    #[prometheus(flatten)]
+    request: RequestLabels,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    fatal: Word,
+    #[prometheus(flatten)]
+    request: RequestLabels,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: u16,
+}
+
+/// What happened to connections of one listener; clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectionMetrics {
+    /// Open now.
+    pub open: Gauge,
+    /// Accepted.
+    pub accepted: Counter,
+    /// Closed because they were the slowest when there were too many.
+    pub evicted: Counter,
+    /// Closed at once because all others were busy.
+    pub refused: Counter,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    evaluations: Family<EvaluationLabels, Counter>,
+    exemptions: Family<RequestLabels, Counter>,
+    errors: Family<ErrorLabels, Counter>,
+    responses: Family<CodeLabels, Counter>,
+    duration: Histogram,
+    size: Histogram,
+    certificate_expires: Gauge,
+    /// Of the port that the API server calls.
+    pub connections: ConnectionMetrics,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Mutex::default(),
+            evaluations: Family::default(),
+            exemptions: Family::default(),
+            errors: Family::default(),
+            responses: Family::default(),
+            duration: Histogram::new(DURATION_BUCKETS),
+            size: Histogram::new(SIZE_BUCKETS),
+            certificate_expires: Gauge::default(),
+            connections: ConnectionMetrics::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&self) {
+        let mut registry = self.lock();
+        registry.register(
+            "pod_security_evaluations",
+            "Number of policy evaluations that occurred, not counting ignored or exempt requests",
+            self.evaluations.clone(),
+        );
+        registry.register(
+            "pod_security_exemptions",
+            "Number of exempt requests, not counting ignored or out of scope requests",
+            self.exemptions.clone(),
+        );
+        registry.register(
+            "pod_security_errors",
+            "Number of requests that could not be judged (fatal), or whose namespace has labels that cannot be read",
+            self.errors.clone(),
+        );
+        let webhook = registry.sub_registry_with_prefix("portcullis_webhook");
+        webhook.register("responses", "Number of HTTP responses to reviews by status code; 200 carries a verdict", self.responses.clone());
+        webhook.register("request_duration_seconds", "Time from a review's head to its answer", self.duration.clone());
+        webhook.register("request_size_bytes", "Size of the bodies of reviews", self.size.clone());
+        webhook.register(
+            "certificate_expiration_timestamp_seconds",
+            "When the certificate in use expires, in seconds since 1970",
+            self.certificate_expires.clone(),
+        );
+        let connections = &self.connections;
+        webhook.register("connections_open", "Connections that are open now", connections.open.clone());
+        webhook.register("connections_accepted", "Connections that were accepted", connections.accepted.clone());
+        webhook.register("connections_evicted", "Connections closed to make room, being the slowest", connections.evicted.clone());
+        webhook.register("connections_refused", "Connections closed at once, all others being busy", connections.refused.clone());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Counts a decision.
+    pub fn record(&self, request: &AdmissionRequest, decision: &Decision) {
+        let labels = request_labels(request);
+        for evaluation in &decision.evaluations {
+            let Standard { level, version } = evaluation.standard;
+            let labels = EvaluationLabels {
+                decision: Word(if evaluation.passed { "allow" } else { "deny" }),
+                policy_level: Word(level.as_str()),
+                policy_version: version.into(),
+                mode: Word(mode(evaluation.mode)),
+                request: labels.clone(),
+            };
+            self.evaluations.get_or_create(&labels).inc();
+        }
+        let unreadable = matches!(&decision.verdict, Verdict::Denied(denial) if denial.status.reason == StatusReason::BadRequest);
+        if unreadable || decision.audit_annotations.contains_key("error") {
+            let fatal = Word(if unreadable { "true" } else { "false" });
+            self.errors.get_or_create(&ErrorLabels { fatal, request: labels.clone() }).inc();
+        }
+        if matches!(decision.verdict, Verdict::Exempt(_)) {
+            self.exemptions.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Counts an HTTP response.
+    pub fn record_response(&self, code: u16, duration: Duration) {
+        self.responses.get_or_create(&CodeLabels { code }).inc();
+        self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a body that was read.
+    pub fn record_size(&self, bytes: usize) {
+        self.size.observe(f64::from(u32::try_from(bytes).unwrap_or(u32::MAX)));
+    }
+
+    /// Tells when the certificate in use expires.
+    pub fn set_certificate_expiry(&self, expires: SystemTime) {
+        let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.certificate_expires.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// All of it as text, for Prometheus.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.lock());
+        text
+    }
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Audit => "audit",
+        Mode::Warn => "warn",
+    }
+}
+
+fn request_labels(request: &AdmissionRequest) -> RequestLabels {
+    let resource = match (request.resource.group.as_str(), request.resource.resource.as_str()) {
+        ("", "pods") => "pod",
+        ("", "namespaces") => "namespace",
+        _ => "controller",
+    };
+    let subresource = match request.sub_resource.as_str() {
+        "" => "",
+        "ephemeralcontainers" => "ephemeralcontainers",
+        "resize" => "resize",
+        _ => "other",
+    };
+    RequestLabels { request_operation: Word(request.operation.as_str()), resource: Word(resource), subresource: Word(subresource) }
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_admission::{Exemptions, Settings, Standards, Templates, decide};
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(metrics: &Metrics, namespace: &str, subresource: &str, standard: &str, object: serde_json::Value) {
+        let request: AdmissionRequest = serde_json::from_value(json!({
+            "uid": "u", "operation": "CREATE", "namespace": namespace, "subResource": subresource, "object": object,
+            "kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"},
+        }))
+        .unwrap();
+        let settings = Settings {
+            defaults: Standards::enforcing(standard.parse().unwrap()),
+            exemptions: Exemptions { namespaces: ["exempt".to_owned()].into(), ..Exemptions::default() },
+            templates: Templates::Enforce,
+        };
+        metrics.record(&request, &decide(&request, &settings, &settings.defaults.into()));
+    }
+
+    #[test]
+    fn counts_under_the_names_and_labels_of_pod_security_admission() {
+        let metrics = Metrics::default();
+        record(&metrics, "a", "", "baseline:v1.30", json!({"spec": {"hostPID": true}}));
+        record(&metrics, "a", "", "baseline:v1.30", json!({"spec": {"hostPID": true}}));
+        record(&metrics, "a", "ephemeralcontainers", "baseline:latest", json!({"spec": {}}));
+        record(&metrics, "exempt", "", "baseline:latest", json!({"spec": {}}));
+        record(&metrics, "a", "", "baseline:latest", json!({"spec": 1}));
+        let text = metrics.encode();
+        for line in [
+            r#"pod_security_evaluations_total{decision="deny",policy_level="baseline",policy_version="v1.30",mode="enforce",request_operation="create",resource="pod",subresource=""} 2"#,
+            r#"pod_security_evaluations_total{decision="allow",policy_level="baseline",policy_version="latest",mode="enforce",request_operation="create",resource="pod",subresource="ephemeralcontainers"} 1"#,
+            r#"pod_security_exemptions_total{request_operation="create",resource="pod",subresource=""} 1"#,
+            r#"pod_security_errors_total{fatal="true",request_operation="create",resource="pod",subresource=""} 1"#,
+        ] {
+            assert!(text.contains(line), "{line}\nis not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_client_writes_becomes_a_label() {
+        let metrics = Metrics::default();
+        let series = |metrics: &Metrics| metrics.encode().lines().filter(|line| line.starts_with("pod_security_evaluations_total")).count();
+        for number in 0..100 {
+            record(
+                &metrics,
+                &format!("ns-{number}"),
+                &format!("sub-{number}"),
+                &format!("baseline:v1.{}", 1000 + number),
+                json!({"spec": {}}),
+            );
+        }
+        assert_eq!(series(&metrics), 1, "{}", metrics.encode());
+        assert!(metrics.encode().contains(r#"policy_version="future""#));
+    }
+
+    #[test]
+    fn tells_when_the_certificate_expires() {
+        let metrics = Metrics::default();
+        metrics.set_certificate_expiry(SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000));
+        assert!(metrics.encode().contains("portcullis_webhook_certificate_expiration_timestamp_seconds 1790000000\n"));
+    }
+}

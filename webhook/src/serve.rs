@@ -1,0 +1,200 @@
+//! The server as a whole: binds both ports, serves until a signal, and drains.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use anyhow::{Context, bail};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::info;
+
+use crate::args::{ServeArgs, TlsArgs};
+use crate::certificates::signed::Signed;
+use crate::certificates::stored::{Store, Stored};
+use crate::certificates::{self, CurrentPair, Files, Pair, Source};
+use crate::health::{self, CertificateHealth, Health};
+use crate::listener::{self, Endpoint, Limits};
+use crate::metrics::{ConnectionMetrics, Metrics};
+use crate::namespaces::{Labelled, Namespaces};
+use crate::routes;
+use crate::service::Service;
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// An address cannot be bound, or the certificate files cannot be used.
+pub fn run(args: ServeArgs) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
+        let server = Server::bind(&args, Limits::default()).await?;
+        server
+            .run(async {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            })
+            .await;
+        Ok(())
+    })
+}
+
+/// A server that is bound and has a certificate, but does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    reviews: TcpListener,
+    probes: TcpListener,
+    tls: Arc<ServerConfig>,
+    service: Service,
+    namespaces: Namespaces,
+    metrics: Arc<Metrics>,
+    pair: Arc<CurrentPair>,
+    certificates: Source,
+    health: Arc<Health>,
+    limits: Limits,
+}
+
+impl Server {
+    /// Binds both addresses and reads the certificate.
+    ///
+    /// # Errors
+    /// An address cannot be bound, or the certificate files cannot be used.
+    pub async fn bind(args: &ServeArgs, limits: Limits) -> anyhow::Result<Self> {
+        let (source, pair) = open_source(&args.tls).await?;
+        let metrics = Arc::new(Metrics::default());
+        let health = Arc::new(Health::new(Arc::clone(&metrics)));
+        health.set_certificate(CertificateHealth { expires: Some(pair.expires()), reload_error: None });
+        let pair = Arc::new(CurrentPair::new(pair));
+        let settings = args.settings();
+        let namespaces = if args.namespace_labels {
+            health.await_namespaces();
+            Namespaces::Labelled(Arc::new(Labelled::new(api_server().await?, settings.defaults)))
+        } else {
+            Namespaces::Same(settings.defaults)
+        };
+        let bind = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"));
+        Ok(Self {
+            reviews: bind(args.listen).await?,
+            probes: bind(args.health_listen).await?,
+            tls: tls_config(Arc::clone(&pair), args.client_ca.as_deref()).context("cannot set up TLS")?,
+            service: Service::new(settings, namespaces.clone(), Arc::clone(&metrics)),
+            namespaces,
+            metrics,
+            pair,
+            certificates: source,
+            health,
+            limits,
+        })
+    }
+
+    /// Where reviews are answered.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.reviews.local_addr()
+    }
+
+    /// Where probes are answered.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn health_address(&self) -> std::io::Result<SocketAddr> {
+        self.probes.local_addr()
+    }
+
+    /// Serves until `stop`, then finishes the requests that were begun. Probes are answered to the end.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let address = self.address().map(|address| address.to_string()).unwrap_or_default();
+        info!(address, certificate_expires = certificates::unix_seconds(self.pair.get().expires()), "serving");
+        let (drained, mut all_drained) = watch::channel(false);
+        let health = Arc::clone(&self.health);
+        let connections = self.metrics.connections.clone();
+        let reviews = async move {
+            let stop = async {
+                stop.await;
+                info!("stopping");
+                health.stop();
+            };
+            let endpoint = Endpoint { listener: self.reviews, tls: Some(self.tls), router: routes::router(self.service) };
+            listener::serve(endpoint, self.limits, connections, stop).await;
+            drained.send_replace(true);
+        };
+        let probes = async {
+            let stop = async { _ = all_drained.wait_for(|drained| *drained).await };
+            let router = health::router(Arc::clone(&self.health), self.metrics);
+            let endpoint = Endpoint { listener: self.probes, tls: None, router };
+            listener::serve(endpoint, self.limits.for_probes(), ConnectionMetrics::default(), stop).await;
+        };
+        tokio::select! {
+            ((), ()) = async { tokio::join!(reviews, probes) } => {}
+            () = certificates::follow(self.certificates, self.pair, Arc::clone(&self.health)) => {}
+            () = follow_namespaces(&self.namespaces, &self.health) => {}
+        }
+        info!("stopped");
+    }
+}
+
+/// A client for the cluster that this runs in, or that the kubeconfig names.
+async fn api_server() -> anyhow::Result<kube::Client> {
+    kube::Client::try_default().await.context("cannot find an API server")
+}
+
+async fn follow_namespaces(namespaces: &Namespaces, health: &Health) {
+    if let Namespaces::Labelled(labelled) = namespaces {
+        labelled.follow(health).await;
+    }
+    // There is nothing more to learn, which is no reason to stop.
+    std::future::pending::<()>().await;
+}
+
+async fn open_source(args: &TlsArgs) -> anyhow::Result<(Source, Pair)> {
+    if let (Some(secret), Some(configuration)) = (&args.tls_secret, &args.webhook_configuration) {
+        let store = Store::new(api_server().await?, &secret.namespace, secret.name.clone(), configuration.clone());
+        let (stored, pair) = Stored::open(store, args.tls_name.clone(), SystemTime::now()).await.context("cannot sign a certificate")?;
+        return Ok((Source::Stored(Box::new(stored)), pair));
+    }
+    if let Some(folder) = &args.tls_authority {
+        let (signed, pair) = Signed::open(folder.clone(), args.tls_name.clone(), SystemTime::now()).context("cannot sign a certificate")?;
+        return Ok((Source::Signed(Box::new(signed)), pair));
+    }
+    let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) else {
+        bail!("--tls-cert and --tls-key, or --tls-authority, or --tls-secret, are required")
+    };
+    let (files, pair) = Files::open(chain.clone(), key.clone()).context("cannot use the certificate files")?;
+    Ok((Source::Files(files), pair))
+}
+
+fn tls_config(pair: Arc<CurrentPair>, client_ca: Option<&Path>) -> anyhow::Result<Arc<ServerConfig>> {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = match client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let roots = read_roots(path).with_context(|| format!("cannot use {}", path.display()))?;
+            builder.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
+        }
+    };
+    let mut config = builder.with_cert_resolver(pair);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+fn read_roots(path: &Path) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path)? {
+        roots.add(certificate?)?;
+    }
+    Ok(roots)
+}

@@ -1,0 +1,140 @@
+//! The certificate authority in the cluster: a Secret and a webhook configuration that several replicas keep up.
+
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail by panicking")]
+
+#[path = "support/object_store.rs"]
+mod object_store;
+
+use std::time::{Duration, SystemTime};
+
+use k8s_openapi::ByteString;
+use object_store::ObjectStore;
+use portcullis_webhook::authority::{CA_LIFETIME, LEAF_LIFETIME, OVERLAP};
+use portcullis_webhook::certificates::stored::{Store, Stored};
+use serde_json::{Value, json};
+
+const SECRET: &str = "/api/v1/namespaces/portcullis-system/secrets/ca";
+const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/portcullis";
+
+fn start() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000)
+}
+
+async fn cluster() -> (ObjectStore, Store) {
+    let (objects, client) = ObjectStore::start().await;
+    let webhook = |name: &str| json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "clientConfig": {"service": {"namespace": "n", "name": "s"}}});
+    objects.set(
+        CONFIGURATION,
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": "portcullis", "resourceVersion": "1"},
+            "webhooks": [webhook("pods.portcullis.dev"), webhook("templates.portcullis.dev")],
+        }),
+    );
+    let store = Store::new(client, "portcullis-system", "ca".to_owned(), "portcullis".to_owned());
+    (objects, store)
+}
+
+fn decode(value: &Value) -> String {
+    let bytes: ByteString = serde_json::from_value(value.clone()).unwrap();
+    String::from_utf8(bytes.0).unwrap()
+}
+
+/// What every webhook of the configuration trusts.
+fn bundle(objects: &ObjectStore) -> String {
+    let configuration = objects.get(CONFIGURATION).unwrap();
+    let bundles: Vec<String> =
+        configuration["webhooks"].as_array().unwrap().iter().map(|webhook| decode(&webhook["clientConfig"]["caBundle"])).collect();
+    assert!(bundles.windows(2).all(|pair| pair[0] == pair[1]), "the webhooks trust different authorities");
+    bundles[0].clone()
+}
+
+#[tokio::test]
+async fn makes_an_authority_publishes_it_and_leaves_both_alone_from_then_on() {
+    let (objects, store) = cluster().await;
+    let authority = store.keep_up(start()).await.unwrap();
+    assert_eq!(bundle(&objects), authority.bundle());
+    assert_eq!(decode(&objects.get(SECRET).unwrap()["data"]["ca.crt"]), authority.bundle());
+    let writes = objects.writes();
+    assert_eq!(writes, [format!("POST {SECRET}"), format!("PATCH {CONFIGURATION}")]);
+    assert_eq!(store.keep_up(start() + LEAF_LIFETIME).await.unwrap().bundle(), authority.bundle());
+    assert_eq!(objects.writes(), writes);
+}
+
+#[tokio::test]
+async fn replicas_that_start_at_once_agree_on_one_authority() {
+    let (objects, store) = cluster().await;
+    let replicas: Vec<_> =
+        (0..5).map(|_| store.clone()).map(|store| tokio::spawn(async move { store.keep_up(start()).await.unwrap().bundle() })).collect();
+    let mut bundles = Vec::new();
+    for replica in replicas {
+        bundles.push(replica.await.unwrap());
+    }
+    assert!(bundles.iter().all(|other| *other == bundles[0]));
+    assert_eq!(bundle(&objects), bundles[0]);
+    assert_eq!(objects.writes().iter().filter(|write| write.contains("secrets")).count(), 1);
+}
+
+#[tokio::test]
+async fn renews_the_authority_so_that_it_is_trusted_before_it_signs() {
+    let (objects, store) = cluster().await;
+    let first = store.keep_up(start()).await.unwrap().bundle();
+    let prepare = start() + CA_LIFETIME * 2 / 3;
+    store.keep_up(prepare).await.unwrap();
+    assert_eq!(bundle(&objects).matches("BEGIN CERTIFICATE").count(), 2);
+    assert!(bundle(&objects).starts_with(&first), "the first one signs still");
+    store.keep_up(prepare + OVERLAP).await.unwrap();
+    assert_eq!(bundle(&objects).matches("BEGIN CERTIFICATE").count(), 2);
+    assert!(bundle(&objects).ends_with(&first), "the first one is trusted still");
+    store.keep_up(prepare + OVERLAP * 2 + LEAF_LIFETIME).await.unwrap();
+    assert!(!bundle(&objects).contains(&first));
+}
+
+#[tokio::test]
+async fn recovers_from_a_secret_that_was_deleted_or_spoilt() {
+    let (objects, store) = cluster().await;
+    let (mut stored, first) = Stored::open(store, vec!["webhook.svc".to_owned()], start()).await.unwrap();
+    let mut now = start();
+    for spoil in [&(|| objects.delete(SECRET)) as &dyn Fn(), &|| {
+        let mut secret = objects.get(SECRET).unwrap();
+        secret["data"]["ca.key"] = json!("AAAA");
+        objects.set(SECRET, secret);
+    }] {
+        spoil();
+        now += Duration::from_secs(60);
+        let renewed = stored.renew(now).await.unwrap().expect("a new authority signs a new certificate");
+        assert_ne!(renewed.expires(), first.expires());
+        assert_eq!(decode(&objects.get(SECRET).unwrap()["data"]["ca.crt"]), bundle(&objects));
+    }
+}
+
+#[tokio::test]
+async fn puts_its_bundle_back_when_somebody_overwrites_it() {
+    let (objects, store) = cluster().await;
+    let authority = store.keep_up(start()).await.unwrap();
+    let mut configuration = objects.get(CONFIGURATION).unwrap();
+    configuration["webhooks"][1]["clientConfig"]["caBundle"] = json!("");
+    objects.set(CONFIGURATION, configuration);
+    store.keep_up(start()).await.unwrap();
+    assert_eq!(bundle(&objects), authority.bundle());
+}
+
+#[tokio::test]
+async fn serves_though_there_is_no_webhook_configuration_yet() {
+    let (objects, store) = cluster().await;
+    objects.delete(CONFIGURATION);
+    assert!(store.keep_up(start()).await.is_ok());
+}
+
+#[tokio::test]
+async fn keeps_its_certificate_while_the_api_server_refuses() {
+    let (objects, store) = cluster().await;
+    let (mut stored, _) = Stored::open(store, vec!["webhook.svc".to_owned()], start()).await.unwrap();
+    objects.delete(SECRET);
+    objects.refuse_writes(Some(403));
+    let error = stored.renew(start() + Duration::from_secs(60)).await.unwrap_err();
+    assert!(error.to_string().starts_with("cannot write the Secret: "), "{error}");
+    assert!(stored.renew(start() + Duration::from_secs(61)).await.unwrap().is_none(), "it does not ask all the time");
+    objects.refuse_writes(None);
+    assert!(stored.renew(start() + Duration::from_secs(120)).await.unwrap().is_some());
+}
