@@ -30,6 +30,7 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
         Found::SetUp(subject) => Subject { session: next_session(&subject), ..subject },
     };
     let word = judge::profile(subject.profile);
+    let enters = subject.state.is_null();
     scratch::with(
         |scratch| {
             let resolution = path::resolve_file(scratch, bprm.pointer(&BPRM_FILE));
@@ -37,7 +38,7 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
             if code != 0 {
                 return code;
             }
-            if subject.state.is_null() {
+            if enters {
                 subject.state = subject::give_state(&subject);
                 if subject.state.is_null() {
                     return -ENOMEM;
@@ -49,7 +50,8 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
             remember(subject.state, scratch, resolution);
             0
         },
-        || portcullis_abi::decide(word.mode(), Resolution::Busy.missing(access::EXEC, 0)).code(),
+        // A task without a state would stay set-up, and unjudged.
+        || if enters { -ENOMEM } else { judge::busy(word, access::EXEC) },
     )
 }
 

@@ -1,4 +1,4 @@
-//! Files: `file_open` for reading and writing, `mmap_file` for executable mappings.
+//! Open files: `file_open` for reading and writing, `file_truncate`, and `mmap_file` and `file_mprotect` for executable mappings.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use core::ptr::{read_volatile, write_volatile};
@@ -6,7 +6,7 @@ use portcullis_abi::{Operation, access};
 
 use crate::{
     judge,
-    kernel::{FILE_MODE, Typed},
+    kernel::{FILE_FLAGS, FILE_MODE, Typed, VMA_FILE},
     path,
     subject::{self, Found},
 };
@@ -14,6 +14,7 @@ use crate::{
 // `include/linux/fs.h`
 const FMODE_READ: u32 = 1;
 const FMODE_WRITE: u32 = 2;
+/// Kept among the flags of a file that is opened to be executed (`do_open_execat`, `fs/exec.c`).
 const FMODE_EXEC: u32 = 0x20;
 
 // `include/uapi/asm-generic/mman-common.h`
@@ -30,7 +31,7 @@ pub fn file_open(ctx: LsmContext) -> i32 {
     let Some(word) = judge::profile_of(&subject) else { return 0 };
     let mode = file.u32(&FILE_MODE);
     // What is opened to be executed is judged when it is: at `bprm_check_security`, or when it is mapped.
-    if mode & FMODE_EXEC != 0 {
+    if file.u32(&FILE_FLAGS) & FMODE_EXEC != 0 {
         return 0;
     }
     let mut asked = 0;
@@ -68,7 +69,43 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
     if address == 0 {
         return 0;
     }
+    map(file)
+}
+
+/// Memory that is made executable later: a library that was mapped for reading first. Memory without a file is none of a profile's.
+#[lsm]
+pub fn file_mprotect(ctx: LsmContext) -> i32 {
+    let earlier: i32 = ctx.arg(3);
+    if earlier != 0 {
+        return earlier;
+    }
+    let protection: u64 = ctx.arg(2);
+    if protection & PROT_EXEC == 0 {
+        return 0;
+    }
+    let file = Typed(ctx.arg(0)).pointer(&VMA_FILE);
+    if file.0.is_null() {
+        return 0;
+    }
+    map(file)
+}
+
+#[inline(always)]
+fn map(file: Typed) -> i32 {
     let Found::Workload(subject) = subject::find() else { return 0 };
     let Some(word) = judge::profile_of(&subject) else { return 0 };
     judge::judge_object(&subject, word, Operation::Map, access::MAP, |scratch| path::resolve_file(scratch, file))
+}
+
+/// Since 6.2 called in place of `path_truncate` for a file that is open.
+#[lsm]
+pub fn file_truncate(ctx: LsmContext) -> i32 {
+    let earlier: i32 = ctx.arg(1);
+    if earlier != 0 {
+        return earlier;
+    }
+    let file = Typed(ctx.arg(0));
+    let Found::Workload(subject) = subject::find() else { return 0 };
+    let Some(word) = judge::profile_of(&subject) else { return 0 };
+    judge::judge_object(&subject, word, Operation::Truncate, access::WRITE, |scratch| path::resolve_file(scratch, file))
 }

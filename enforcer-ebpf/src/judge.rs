@@ -1,7 +1,7 @@
 //! What a profile says of the object whose name is in the scratch memory.
 
-use core::ptr::read_volatile;
-use portcullis_abi::{Counter, Mode, Operation, PATH_MAX, ProfileWord, Resolution, access::Access, decide};
+use core::ptr::{read_volatile, write_volatile};
+use portcullis_abi::{Counter, Mode, Operation, PATH_MAX, ProfileWord, Resolution, Verdict, access::Access, decide};
 use portcullis_matcher::{CHUNK_SLOTS, Slots, State, accept, step};
 
 use crate::{
@@ -86,28 +86,63 @@ fn take(walk: &Walk, at: u64, state: &mut State) -> bool {
     true
 }
 
-/// Judges what `subject` asks of the object in the scratch memory, tells what is to be told, and gives back what the hook returns.
+/// What the rules of `word` grant of the object in the scratch memory.
 #[inline(always)]
-pub fn judge(subject: &Subject, word: ProfileWord, scratch: Claim, operation: Operation, asked: Access, resolution: Resolution) -> i32 {
-    let granted = match resolution {
+pub fn granted(word: ProfileWord, scratch: Claim, resolution: Resolution) -> Access {
+    match resolution {
         Resolution::Named | Resolution::Deleted => {
             let start = scratch.start();
             accepted(word, scratch, start, PATH_MAX.wrapping_sub(start))
         }
         _ => 0,
-    };
+    }
+}
+
+/// Judges what `subject` asks of the object in the scratch memory, of which the rules grant `granted`; tells what is to be told, and gives
+/// back what the hook returns.
+#[inline(always)]
+pub fn conclude(
+    subject: &Subject,
+    word: ProfileWord,
+    scratch: Claim,
+    operation: Operation,
+    asked: Access,
+    resolution: Resolution,
+    granted: Access,
+) -> i32 {
     let missing = resolution.missing(asked, granted);
     match decide(word.mode(), missing) {
-        portcullis_abi::Verdict::Allow => 0,
-        portcullis_abi::Verdict::Tell(action) => {
+        Verdict::Allow => 0,
+        Verdict::Tell(action) => {
             report::tell(subject, word, scratch, report::Told { operation, action, resolution, asked, missing });
-            let code = portcullis_abi::Verdict::Tell(action).code();
-            if code != 0 {
-                count(Counter::Denied);
+            if Verdict::Tell(action).code() == 0 {
+                return 0;
             }
-            code
+            count(Counter::Denied);
+            denial()
         }
     }
+}
+
+/// `-EPERM`.
+/// VERIFIER(6.12): a hook's result must be known to lie in its range, and the compiler likes to compute it from a condition. What was stored
+/// and read back it cannot compute, and the verifier still knows.
+#[inline(always)]
+fn denial() -> i32 {
+    const EPERM: i64 = -1;
+    let mut code = 0i64;
+    // SAFETY: a local.
+    unsafe {
+        write_volatile(&raw mut code, EPERM);
+        read_volatile(&raw const code) as i32
+    }
+}
+
+/// [`granted`] and [`conclude`].
+#[inline(always)]
+pub fn judge(subject: &Subject, word: ProfileWord, scratch: Claim, operation: Operation, asked: Access, resolution: Resolution) -> i32 {
+    let granted = granted(word, scratch, resolution);
+    conclude(subject, word, scratch, operation, asked, resolution, granted)
 }
 
 /// Judges an object whose name `resolve` writes, with memory of its own. Where there is none, everything that is asked is missing.
@@ -124,8 +159,14 @@ pub fn judge_object(
             let resolution = resolve(scratch);
             judge(subject, word, scratch, operation, asked, resolution)
         },
-        || decide(word.mode(), Resolution::Busy.missing(asked, 0)).code(),
+        || busy(word, asked),
     )
+}
+
+/// What a hook returns that found no working memory: everything that is asked is missing.
+#[inline(always)]
+pub fn busy(word: ProfileWord, asked: Access) -> i32 {
+    if decide(word.mode(), Resolution::Busy.missing(asked, 0)).code() == 0 { 0 } else { denial() }
 }
 
 /// The profile of the subject, unless it is absent: then nothing is judged, and that is counted.

@@ -1,7 +1,7 @@
 //! The kernel half of Portcullis: BPF-LSM programs that judge what a container's tasks do, in the kernel, before it happens.
 //!
 //! ```text
-//!  hook (exec.rs, file.rs, network.rs)        what is attempted, on which object
+//!  hook (exec, file, entry, network)            what is attempted, on which object
 //!   ├─ subject::find      which container's task is this?     none: return 0 at once
 //!   ├─ path::resolve      what is the object called?          its name, or why it has none
 //!   ├─ judge::judge       what does the profile say?          one table step a byte, then `portcullis_abi::decide`
@@ -20,6 +20,7 @@
 #![expect(internal_features, reason = "atomic operations, see atomic.rs")]
 
 mod atomic;
+mod entry;
 mod exec;
 mod file;
 mod judge;

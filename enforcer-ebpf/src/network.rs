@@ -1,16 +1,18 @@
-//! Connections: `socket_connect` for IPv4 and IPv6. The address is the kernel's own copy of what the task passed.
+//! Connections, and messages sent without one: `socket_connect` and `socket_sendmsg` for IPv4 and IPv6. The address is the kernel's own copy
+//! of what the task passed.
 
 use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs::LsmContext};
 use portcullis_abi::{Operation, PATH_MAX, Resolution, access, netkey};
 
 use crate::{
     judge,
-    kernel::{SOCK_PROTOCOL, SOCKET_SOCK, Typed},
+    kernel::{MESSAGE_FLAGS, MESSAGE_NAME, MESSAGE_NAME_LEN, SOCK_COMMON, SOCK_FAMILY, SOCK_PROTOCOL, SOCKET_SOCK, SOCKET_TYPE, Typed},
     scratch::Claim,
-    subject::{self, Found},
+    subject::{self, Found, Subject},
 };
 
 // `include/linux/socket.h`
+const AF_UNSPEC: u16 = 0;
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
 
@@ -24,19 +26,65 @@ struct SocketAddress {
     v6: [u8; 16],
 }
 
-#[lsm(hook = "socket_connect")]
+// `include/uapi/linux/in.h`
+const IPPROTO_TCP: u8 = 6;
+// `include/linux/net.h`
+const SOCK_STREAM: u16 = 1;
+// `include/linux/socket.h`: data with the first packet, which connects.
+const MSG_FASTOPEN: u32 = 0x2000_0000;
+
+#[lsm]
 pub fn socket_connect(ctx: LsmContext) -> i32 {
     let earlier: i32 = ctx.arg(3);
     if earlier != 0 {
         return earlier;
     }
     let Found::Workload(subject) = subject::find() else { return 0 };
-    let socket = Typed(ctx.arg(0));
-    let from: *const u8 = ctx.arg(1);
     let length: i32 = ctx.arg(2);
+    judge_address(&subject, Operation::Connect, Typed(ctx.arg(0)), ctx.arg(1), length)
+}
+
+/// A message with an address: a datagram, TCP fast open, or SCTP, which connects by it. On other TCP sockets the kernel does not look at it.
+#[lsm]
+pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
+    let earlier: i32 = ctx.arg(3);
+    if earlier != 0 {
+        return earlier;
+    }
+    let message = Typed(ctx.arg(1));
+    let name = message.u64(&MESSAGE_NAME);
+    if name == 0 {
+        return 0;
+    }
+    let Found::Workload(subject) = subject::find() else { return 0 };
+    let socket = Typed(ctx.arg(0));
+    // VERIFIER(6.12): as in `judge_address`.
+    let sock = socket.pointer(&SOCKET_SOCK);
+    if sock.0.is_null() {
+        return 0;
+    }
+    // The low byte of MPTCP's number is TCP's.
+    let tcp = socket.u16(&SOCKET_TYPE) == SOCK_STREAM && sock.u16(&SOCK_PROTOCOL) as u8 == IPPROTO_TCP;
+    if tcp && message.u32(&MESSAGE_FLAGS) & MSG_FASTOPEN == 0 {
+        return 0;
+    }
+    judge_address(&subject, Operation::Send, socket, name, message.u32(&MESSAGE_NAME_LEN) as i32)
+}
+
+#[inline(always)]
+fn judge_address(subject: &Subject, operation: Operation, socket: Typed, from: u64, length: i32) -> i32 {
+    // VERIFIER(6.12): a socket's `sk` may be null for all it knows.
+    let sock = socket.pointer(&SOCKET_SOCK);
+    if sock.0.is_null() {
+        return 0;
+    }
     let mut address = SocketAddress { family: 0, port: [0; 2], v4: [0; 4], v6: [0; 16] };
     // SAFETY: reads no more than the local holds, from the kernel's copy, which is as long as `struct sockaddr_storage` whatever was passed.
-    unsafe { bpf_probe_read_kernel((&raw mut address).cast(), size_of::<SocketAddress>() as u32, from.cast()) };
+    unsafe { bpf_probe_read_kernel((&raw mut address).cast(), size_of::<SocketAddress>() as u32, from as *const _) };
+    // A message to "no family" goes to the IPv4 address behind it (`udp_sendmsg`, `net/ipv4/udp.c`); a connect to it disconnects.
+    if address.family == AF_UNSPEC && matches!(operation, Operation::Send) {
+        address.family = sock.member(&SOCK_COMMON).u16(&SOCK_FAMILY);
+    }
     // Shorter than its family needs: the protocol answers EINVAL, and what lies behind is of an earlier call.
     let needed = match address.family {
         AF_INET => 8,
@@ -46,14 +94,9 @@ pub fn socket_connect(ctx: LsmContext) -> i32 {
     if length < needed {
         return 0;
     }
-    let Some(word) = judge::profile_of(&subject) else { return 0 };
-    // VERIFIER(6.12): a socket's `sk` may be null for all it knows.
-    let sock = socket.pointer(&SOCKET_SOCK);
-    if sock.0.is_null() {
-        return 0;
-    }
+    let Some(word) = judge::profile_of(subject) else { return 0 };
     let protocol = sock.u16(&SOCK_PROTOCOL) as u8;
-    judge::judge_object(&subject, word, Operation::Connect, access::CONNECT, |scratch| write_key(scratch, protocol, &address))
+    judge::judge_object(subject, word, operation, access::CONNECT, |scratch| write_key(scratch, protocol, &address))
 }
 
 /// Writes the key of `portcullis_abi::netkey` where a path would be.

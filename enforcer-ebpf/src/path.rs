@@ -32,11 +32,26 @@ const NAMESPACE_INTERNAL: u64 = -22i64 as u64;
 pub fn resolve_file(scratch: Claim, file: Typed) -> Resolution {
     let path = file.member(&FILE_PATH);
     let dentry = path.pointer(&PATH_DENTRY);
-    scratch.set_start(PATH_MAX);
-    let resolution = match resolve(scratch, dentry, path.pointer(&PATH_MNT)) {
-        Resolution::Named if file.pointer(&FILE_INODE).u32(&INODE_NLINK) == 0 || unhashed(dentry) => Resolution::Deleted,
+    match resolve_entry(scratch, path, dentry) {
+        Resolution::Named if file.pointer(&FILE_INODE).u32(&INODE_NLINK) == 0 || unhashed(dentry) => {
+            count(Counter::Unresolved);
+            Resolution::Deleted
+        }
         resolution => resolution,
-    };
+    }
+}
+
+/// Writes the name of a `struct path` into the scratch memory.
+#[inline(always)]
+pub fn resolve_path(scratch: Claim, path: Typed) -> Resolution {
+    resolve_entry(scratch, path, path.pointer(&PATH_DENTRY))
+}
+
+/// Writes the name of an entry into the scratch memory: a dentry, which may not have a file yet, in the mount of a `struct path`.
+#[inline(always)]
+pub fn resolve_entry(scratch: Claim, path: Typed, dentry: Typed) -> Resolution {
+    scratch.set_start(PATH_MAX);
+    let resolution = resolve(scratch, dentry, path.pointer(&PATH_MNT));
     if !matches!(resolution, Resolution::Named | Resolution::Anonymous) {
         count(Counter::Unresolved);
     }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use portcullis_abi::{Action, Operation, Resolution, event::RawEvent, netkey::Endpoint};
-use portcullis_api::Protocol;
 use portcullis_api::event::{self, Container, Event, Object, Process, Unresolved};
+use portcullis_api::{FileAccess, Protocol};
 use portcullis_matcher::pattern::escape;
 use portcullis_profile::observation::{file_access, remedy};
 use rustix::time::{ClockId, clock_gettime};
@@ -11,6 +11,7 @@ use std::net::Ipv6Addr;
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Stdout, Write},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
@@ -24,6 +25,13 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         Operation::Open => event::Operation::Open,
         Operation::Map => event::Operation::Map,
         Operation::Connect => event::Operation::Connect,
+        Operation::Create => event::Operation::Create,
+        Operation::Delete => event::Operation::Delete,
+        Operation::Rename => event::Operation::Rename,
+        Operation::Link => event::Operation::Link,
+        Operation::Truncate => event::Operation::Truncate,
+        Operation::Attributes => event::Operation::Attributes,
+        Operation::Send => event::Operation::Send,
         Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => return None,
     };
     let header = &raw.header;
@@ -33,7 +41,7 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         action: action.into(),
         operation,
         object: object(raw),
-        access: if raw.operation == Operation::Open { file_access(header.asked).into_iter().collect() } else { Vec::new() },
+        access: asked(raw),
         process: Process {
             pid: header.pid,
             parent: header.parent,
@@ -54,8 +62,18 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
     })
 }
 
+/// What was asked of a file. What a further name would add is what counts of a link, so of that it is what is missing.
+fn asked(raw: &RawEvent<'_>) -> Vec<FileAccess> {
+    match raw.operation {
+        Operation::Map => Vec::new(),
+        Operation::Link => file_access(raw.header.missing).into_iter().collect(),
+        operation if operation.is_file() => file_access(raw.header.asked).into_iter().collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn object(raw: &RawEvent<'_>) -> Object {
-    if raw.operation == Operation::Connect
+    if raw.operation.is_network()
         && let Some(endpoint) = Endpoint::from_connect_key(raw.object)
     {
         return Object::Endpoint {
@@ -110,13 +128,13 @@ pub enum Sink {
 }
 
 impl Sink {
-    /// The file, made where it does not exist, or standard output.
+    /// The file, made where it does not exist for its owner alone (arguments may hold secrets), or standard output.
     ///
     /// # Errors
     /// Where the file cannot be opened.
     pub fn open(file: Option<&Path>) -> io::Result<Self> {
         Ok(match file {
-            Some(path) => Self::File(BufWriter::new(OpenOptions::new().create(true).append(true).open(path)?)),
+            Some(path) => Self::File(BufWriter::new(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?)),
             None => Self::Output(io::stdout()),
         })
     }

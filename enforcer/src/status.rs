@@ -30,6 +30,8 @@ pub struct Status {
     pub table_memory_kib: u64,
     /// Kernel memory for tables, in KiB.
     pub table_capacity_kib: u64,
+    /// Events that were lost, by the cgroup of the container; those of which none was are not listed.
+    pub events_lost: BTreeMap<u64, u64>,
     /// What was lost or could not be decided, by kind.
     pub counters: BTreeMap<&'static str, u64>,
 }
@@ -60,11 +62,20 @@ pub fn read(bpffs: &Path) -> anyhow::Result<Option<Status>> {
         };
         *profiles.entry(mode).or_insert(0) += 1;
     }
+    let containers = maps.containers()?;
+    let mut events_lost = BTreeMap::new();
+    for (slot, container) in &containers {
+        let lost = maps.lost(*slot)?;
+        if lost > 0 {
+            events_lost.insert(container.cgroup, lost);
+        }
+    }
     Ok(Some(Status {
         programs,
         current: hash == load::object_hash(),
-        containers: maps.containers()?.len(),
+        containers: containers.len(),
         profiles,
+        events_lost,
         table_memory_kib: chunks * CHUNK_KIB,
         table_capacity_kib: u64::from(maps.chunks()) * CHUNK_KIB,
         counters: maps.counters()?.into_iter().map(|(counter, value)| (counter.name(), value)).collect(),
@@ -78,6 +89,9 @@ impl fmt::Display for Status {
         writeln!(f, "containers  {}", self.containers)?;
         let profiles: Vec<String> = self.profiles.iter().map(|(mode, count)| format!("{count} {mode}")).collect();
         writeln!(f, "profiles    {}", profiles.join(", "))?;
+        for (cgroup, lost) in &self.events_lost {
+            writeln!(f, "lost        {lost} events of the container with cgroup {cgroup}")?;
+        }
         writeln!(f, "tables      {} KiB of {} KiB", self.table_memory_kib, self.table_capacity_kib)?;
         let counters: Vec<String> = self.counters.iter().map(|(name, value)| format!("{name} {value}")).collect();
         write!(f, "counters    {}", counters.join(", "))

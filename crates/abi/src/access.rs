@@ -13,8 +13,19 @@ pub const WRITE: Access = 1 << 2;
 pub const MAP: Access = 1 << 3;
 /// Connect to an address and port.
 pub const CONNECT: Access = 1 << 4;
+/// Make an entry of that name: a file, directory, device, symbolic or hard link, or the new name of a rename.
+pub const CREATE: Access = 1 << 5;
+/// Remove the entry of that name: unlink, rmdir, or the old name of a rename.
+pub const DELETE: Access = 1 << 6;
+/// Change mode or owner.
+pub const ATTRIBUTES: Access = 1 << 7;
 /// Not a permission: the path lies in a tree whose reads are judged.
 pub const GUARDED: Access = 1 << 30;
+
+/// What a rule for a file can grant.
+pub const FILE: Access = READ | WRITE | MAP | CREATE | DELETE | ATTRIBUTES;
+/// What can be done to a file under any of its names: what a further name must not add.
+pub const OF_INODE: Access = EXEC | READ | WRITE | MAP | ATTRIBUTES;
 
 /// What `asked` still lacks when the rules grant `granted`. Reads outside guarded trees lack nothing.
 #[inline(always)]

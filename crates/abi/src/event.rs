@@ -26,6 +26,20 @@ pub enum Operation {
     Map = 3,
     /// A socket was connected.
     Connect = 4,
+    /// A file, directory, device or symbolic link was made.
+    Create = 5,
+    /// A file or directory was removed.
+    Delete = 6,
+    /// An entry was renamed; the object is the name that lacks something, the old or the new one.
+    Rename = 7,
+    /// A file was given a further name; the object is the name that lacks something, the new or the old one.
+    Link = 8,
+    /// A file was cut or extended.
+    Truncate = 9,
+    /// The mode or the owner of a file was changed.
+    Attributes = 10,
+    /// A message was sent to an address without a connection.
+    Send = 11,
     /// A cgroup that is a container was made; the object is its path below the cgroup root.
     ContainerMade = 16,
     /// The first program of a container was executed.
@@ -35,6 +49,18 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether the object is an address and not a path.
+    #[must_use]
+    pub const fn is_network(self) -> bool {
+        matches!(self, Self::Connect | Self::Send)
+    }
+
+    /// Whether a rule for a file can grant it.
+    #[must_use]
+    pub const fn is_file(self) -> bool {
+        matches!(self, Self::Open | Self::Map | Self::Create | Self::Delete | Self::Rename | Self::Link | Self::Truncate | Self::Attributes)
+    }
+
     /// The value with that number, where there is one.
     #[must_use]
     pub const fn from_raw(raw: u8) -> Option<Self> {
@@ -43,6 +69,13 @@ impl Operation {
             2 => Self::Open,
             3 => Self::Map,
             4 => Self::Connect,
+            5 => Self::Create,
+            6 => Self::Delete,
+            7 => Self::Rename,
+            8 => Self::Link,
+            9 => Self::Truncate,
+            10 => Self::Attributes,
+            11 => Self::Send,
             16 => Self::ContainerMade,
             17 => Self::ContainerStarted,
             18 => Self::ContainerGone,

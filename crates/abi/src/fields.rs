@@ -30,6 +30,7 @@ macro_rules! for_each_kernel_field {
             NS_INUM "ns_common" ["inum"];
             BPRM_FILE "linux_binprm" ["file"];
             FILE_MODE "file" ["f_mode"];
+            FILE_FLAGS "file" ["f_flags"];
             FILE_PATH "file" ["f_path"];
             FILE_INODE "file" ["f_inode"];
             INODE_NLINK "inode" ["i_nlink"];
@@ -48,7 +49,14 @@ macro_rules! for_each_kernel_field {
             MOUNT_POINT "mount" ["mnt_mountpoint"];
             MOUNT_NS "mount" ["mnt_ns"];
             SOCKET_SOCK "socket" ["sk"];
+            SOCKET_TYPE "socket" ["type"];
+            SOCK_COMMON "sock" ["__sk_common"];
+            SOCK_FAMILY "sock_common" ["skc_family"];
             SOCK_PROTOCOL "sock" ["sk_protocol"];
+            MESSAGE_NAME "msghdr" ["msg_name"];
+            MESSAGE_NAME_LEN "msghdr" ["msg_namelen"];
+            MESSAGE_FLAGS "msghdr" ["msg_flags"];
+            VMA_FILE "vm_area_struct" ["vm_file"];
         }
     };
 }

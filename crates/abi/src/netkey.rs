@@ -9,7 +9,7 @@
 //! IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2), which makes `1.2.3.4` and `::ffff:1.2.3.4` one object, as they are to the kernel.
 //! Address and port are in network byte order, so that a prefix of the address is a prefix of the key.
 
-/// First byte of the key of a `connect`.
+/// First byte of the key of a `connect`, and of a message that is sent to an address without one.
 pub const CONNECT: u8 = 1;
 
 /// Length of a key in bytes.

@@ -21,7 +21,7 @@ pub struct Event {
     pub operation: Operation,
     /// On what.
     pub object: Object,
-    /// For what a file was opened; absent for other operations.
+    /// What was asked of a file; absent for executions, mappings and the network.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access: Vec<FileAccess>,
     /// Who did it.
@@ -69,6 +69,20 @@ pub enum Operation {
     Map,
     /// A socket was to be connected.
     Connect,
+    /// A file, directory, device or symbolic link was to be made.
+    Create,
+    /// A file or directory was to be removed.
+    Delete,
+    /// An entry was to be renamed: the object is the old or the new name, whichever lacks something.
+    Rename,
+    /// A file was to be given a further name: the object is the new or the old name, whichever lacks something.
+    Link,
+    /// A file was to be cut or extended.
+    Truncate,
+    /// The mode or the owner of a file was to be changed.
+    Attributes,
+    /// A message was to be sent to an address without a connection.
+    Send,
 }
 
 /// On what an operation was attempted.

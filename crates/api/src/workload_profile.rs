@@ -130,7 +130,7 @@ pub struct FileRule {
     /// The file.
     pub path: PathPattern,
     /// For what it may be used; at least one.
-    #[schemars(length(min = 1, max = 3))]
+    #[schemars(length(min = 1, max = 6))]
     pub access: BTreeSet<FileAccess>,
 }
 
@@ -144,6 +144,12 @@ pub enum FileAccess {
     Write,
     /// Map as executable, as `ld.so` and `dlopen` do.
     Map,
+    /// Make an entry of that name: a file, a directory, a device, a symbolic or a hard link, or the new name of a rename.
+    Create,
+    /// Remove the entry of that name, or rename it.
+    Delete,
+    /// Change mode or owner.
+    Attributes,
 }
 
 impl fmt::Display for FileAccess {
@@ -152,6 +158,9 @@ impl fmt::Display for FileAccess {
             Self::Read => "read",
             Self::Write => "write",
             Self::Map => "map",
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::Attributes => "attributes",
         })
     }
 }

@@ -45,12 +45,15 @@ impl Thresholds {
     }
 }
 
+/// The uses of data files: all but mapping as code.
+const DATA: [FileAccess; 5] = [FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes];
+
 /// Collapses what the thresholds say. Whether the rules changed.
 pub fn normalise(rules: &mut ContainerRules, thresholds: &Thresholds) -> bool {
     let uses = by_use(&rules.files);
     let code = rules.exec.iter().map(|rule| &rule.path).chain(uses.get(&FileAccess::Map).into_iter().flatten());
     let code: Vec<_> = code.map(PathPattern::as_str).collect();
-    let collapsed = [FileAccess::Read, FileAccess::Write].map(|used| {
+    let collapsed = DATA.map(|used| {
         let listed = uses.get(&used).into_iter().flatten();
         (used, Directory::of(listed).collapsed(thresholds, &code))
     });

@@ -82,9 +82,17 @@ impl Observation {
         match event.operation {
             Operation::Exec => Ok(Self::Exec(path()?)),
             Operation::Map => Ok(Self::Map(path()?)),
-            Operation::Connect => Endpoint::from_connect_key(event.object).map(Self::Connect).ok_or(Unresolvable::Key),
-            Operation::Open => {
-                let missing = file_access(event.header.missing & (access::READ | access::WRITE));
+            Operation::Connect | Operation::Send => Endpoint::from_connect_key(event.object).map(Self::Connect).ok_or(Unresolvable::Key),
+            // A further name by which the file could be executed.
+            Operation::Link if event.header.missing & access::EXEC != 0 => Ok(Self::Exec(path()?)),
+            Operation::Open
+            | Operation::Create
+            | Operation::Delete
+            | Operation::Rename
+            | Operation::Link
+            | Operation::Truncate
+            | Operation::Attributes => {
+                let missing = file_access(event.header.missing);
                 if missing.is_empty() { Err(Unresolvable::Granted) } else { Ok(Self::Open(path()?, missing)) }
             }
             Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => Err(Unresolvable::Life),
@@ -107,7 +115,8 @@ impl Observation {
 /// to run.
 fn ungrantable(event: &RawEvent<'_>) -> Option<Unresolved> {
     match (event.operation, event.resolution) {
-        (Operation::Connect, _) | (Operation::Open, Resolution::Deleted) => None,
+        (operation, _) if operation.is_network() => None,
+        (operation, Resolution::Deleted) if operation.is_file() && operation != Operation::Map => None,
         (_, resolution) => Unresolved::from_resolution(resolution),
     }
 }
@@ -141,13 +150,20 @@ pub(crate) const fn access_bit(used: FileAccess) -> Access {
         FileAccess::Read => access::READ,
         FileAccess::Write => access::WRITE,
         FileAccess::Map => access::MAP,
+        FileAccess::Create => access::CREATE,
+        FileAccess::Delete => access::DELETE,
+        FileAccess::Attributes => access::ATTRIBUTES,
     }
 }
+
+/// Every use of a file.
+const ALL_USES: [FileAccess; 6] =
+    [FileAccess::Read, FileAccess::Write, FileAccess::Map, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes];
 
 /// The uses of a file that the bits say.
 #[must_use]
 pub fn file_access(bits: Access) -> BTreeSet<FileAccess> {
-    [FileAccess::Read, FileAccess::Write, FileAccess::Map].into_iter().filter(|used| bits & access_bit(*used) != 0).collect()
+    ALL_USES.into_iter().filter(|used| bits & access_bit(*used) != 0).collect()
 }
 
 #[cfg(test)]

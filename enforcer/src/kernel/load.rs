@@ -31,6 +31,8 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("PORTCULLIS_EBPF_OBJECT"
 pub enum Hook {
     /// An LSM hook.
     Lsm,
+    /// An LSM hook that older kernels lack, because another hook of theirs does its work.
+    LsmIfThere,
     /// A tracepoint with BTF.
     Tracepoint,
 }
@@ -43,7 +45,21 @@ pub const PROGRAMS: &[(&str, Hook)] = &[
     ("bprm_check_security", Hook::Lsm),
     ("mmap_file", Hook::Lsm),
     ("file_open", Hook::Lsm),
+    ("file_mprotect", Hook::Lsm),
+    ("path_mknod", Hook::Lsm),
+    ("path_mkdir", Hook::Lsm),
+    ("path_symlink", Hook::Lsm),
+    ("path_unlink", Hook::Lsm),
+    ("path_rmdir", Hook::Lsm),
+    ("path_rename", Hook::Lsm),
+    ("path_link", Hook::Lsm),
+    ("path_truncate", Hook::Lsm),
+    // Since 6.2 for `ftruncate` and `O_TRUNC`, for which `path_truncate` is called before.
+    ("file_truncate", Hook::LsmIfThere),
+    ("path_chmod", Hook::Lsm),
+    ("path_chown", Hook::Lsm),
     ("socket_connect", Hook::Lsm),
+    ("socket_sendmsg", Hook::Lsm),
 ];
 
 /// Why the programs could not be loaded.
@@ -118,16 +134,18 @@ pub fn object_hash() -> String {
 pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, LoadError> {
     let hash = object_hash();
     let fresh_maps = !pins.maps().exists();
-    if !fresh_maps && PROGRAMS.iter().all(|(program, _)| pins.links(&hash).join(program).exists()) {
+    let needed = PROGRAMS.iter().filter(|(_, hook)| *hook != Hook::LsmIfThere);
+    if !fresh_maps && needed.map(|(program, _)| program).all(|program| pins.links(&hash).join(program).exists()) {
         return Ok(Loaded::TakenOver);
     }
     let maps = if fresh_maps { pins.new_maps()? } else { pins.maps() };
-    let mut ebpf = load_object(btf, &maps, table_chunks)?;
+    let types = btf_rs::Btf::from_file(btf).map_err(FieldError::Btf)?;
+    let mut ebpf = load_object(&types, &maps, table_chunks)?;
     if fresh_maps {
         maps::initialise(&maps)?;
     }
     let links = pins.new_links()?;
-    let verified = attach(&mut ebpf, &links)?;
+    let verified = attach(&mut ebpf, &types, &links)?;
     if fresh_maps {
         pins.complete_maps()?;
     }
@@ -135,8 +153,8 @@ pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, Load
     Ok(Loaded::Fresh(verified))
 }
 
-fn load_object(btf: &Path, maps: &Path, table_chunks: u32) -> Result<Ebpf, LoadError> {
-    let offsets = fields::offsets(&btf_rs::Btf::from_file(btf).map_err(FieldError::Btf)?)?;
+fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32) -> Result<Ebpf, LoadError> {
+    let offsets = fields::offsets(types)?;
     let host = host_mount_namespace()?;
     let seed = hash_seed();
     let mut loader = EbpfLoader::new();
@@ -154,14 +172,17 @@ fn load_object(btf: &Path, maps: &Path, table_chunks: u32) -> Result<Ebpf, LoadE
     Ok(loader.load(OBJECT)?)
 }
 
-fn attach(ebpf: &mut Ebpf, links: &Path) -> Result<Vec<(&'static str, u32)>, LoadError> {
+fn attach(ebpf: &mut Ebpf, types: &btf_rs::Btf, links: &Path) -> Result<Vec<(&'static str, u32)>, LoadError> {
     let btf = Btf::from_sys_fs()?;
     let mut verified = Vec::new();
     for &(name, hook) in PROGRAMS {
+        if hook == Hook::LsmIfThere && !is_there(types, name) {
+            continue;
+        }
         let refused = |source| LoadError::Program { program: name, source };
         let program = ebpf.program_mut(name).ok_or(LoadError::Program { program: name, source: ProgramError::NotLoaded })?;
         let (link, info) = match (hook, program) {
-            (Hook::Lsm, Program::Lsm(program)) => {
+            (Hook::Lsm | Hook::LsmIfThere, Program::Lsm(program)) => {
                 program.load(name, &btf).map_err(refused)?;
                 let id = program.attach().map_err(refused)?;
                 (program.take_link(id).map_err(refused).map(FdLink::from)?, program.info())
@@ -181,6 +202,11 @@ fn attach(ebpf: &mut Ebpf, links: &Path) -> Result<Vec<(&'static str, u32)>, Loa
         verified.push((name, info.map_err(refused)?.verified_instruction_count().unwrap_or_default()));
     }
     Ok(verified)
+}
+
+/// Whether the kernel has that LSM hook.
+fn is_there(types: &btf_rs::Btf, hook: &str) -> bool {
+    types.resolve_ids_by_name(&format!("bpf_lsm_{hook}")).is_ok_and(|ids| !ids.is_empty())
 }
 
 /// The inode number of the mount namespace of pid 1, which a container's tasks leave on their way in.

@@ -11,7 +11,7 @@
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use std::{
     fs, io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
 };
 use thiserror::Error;
@@ -48,7 +48,8 @@ impl Pins {
     /// [`PinError`] where it cannot be made, or where another agent holds it.
     pub fn open(bpffs: &Path) -> Result<Self, PinError> {
         let root = root_below(bpffs);
-        fs::create_dir_all(&root).map_err(io_error("make", &root))?;
+        // Nobody else's: whoever can open the folder can hold its lock.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(io_error("make", &root))?;
         let lock = open(&root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|errno| io_error("open", &root)(errno.into()))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
