@@ -2,7 +2,7 @@
 # Only Debian packages, a Rust tool chain and a network are expected; hack/ brings the rest.
 
 SHELL := /bin/bash
-SCRIPTS := hack/build-ebpf hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
+SCRIPTS := hack/build-ebpf hack/demo hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
 # The kernel programs are a workspace of their own: the host's compiler only formats them.
 EBPF := --manifest-path enforcer-ebpf/Cargo.toml
 

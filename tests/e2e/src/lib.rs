@@ -33,6 +33,7 @@
 
 mod builder;
 pub mod cargo;
+pub mod case;
 pub mod cost;
 mod cpio;
 pub mod demo;

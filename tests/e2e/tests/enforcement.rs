@@ -1,10 +1,12 @@
 //! What a profile grants is allowed and what it does not is denied, for each operation, in `audit` and in `enforce`.
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
-use portcullis_api::{Event, event::Action};
+use portcullis_api::event::Action;
 use portcullis_e2e::{
     Builder, Kernel, TestResult, Vm,
+    case::{Case, profile},
     enforcer::{self, Enforcer, path_of},
     kernel_tests,
     runc::Container,
@@ -22,70 +24,6 @@ kernel_tests!(machine:
 
 fn machine(kernel: Kernel) -> Builder {
     enforcer::machine(kernel).unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// What `portcullis-attempt` needs in every profile: to be executed by `runc exec`.
-const ATTEMPT: &str = "/attempt";
-
-fn profile(name: &str, mode: &str, rules: &str) -> String {
-    format!(
-        "apiVersion: portcullis.dev/v1alpha1\nkind: WorkloadProfile\nmetadata: {{namespace: test, name: {name}}}\nspec:\n  \
-         workload: {{apiVersion: v1, kind: Pod, name: {name}}}\n  mode: {mode}\n  containers:\n  - name: main\n{rules}"
-    )
-}
-
-/// A container under a profile, in a machine where the enforcer runs.
-struct Case<'vm> {
-    name: &'static str,
-    enforcer: Enforcer<'vm>,
-    container: Container<'vm>,
-    rules: &'static str,
-}
-
-impl<'vm> Case<'vm> {
-    /// The rules are those of the profile, below `containers: - name: main`.
-    fn new(vm: &'vm Vm, name: &'static str, rules: &'static str) -> Result<Self, Box<dyn std::error::Error>> {
-        let mut enforcer = Enforcer::start(vm)?;
-        enforcer.apply(&format!("{name}.yaml"), &profile(name, "audit", rules))?;
-        let attempt = vm.read_file("/bin/portcullis-attempt")?;
-        let container = Container::builder(name)
-            .cgroup(&format!("/portcullis/test/{name}/main"))
-            .file(ATTEMPT, attempt, 0o755)
-            .file("/data/file", "x", 0o666)
-            .file("/data/other", "x", 0o666)
-            .file("/secret/token", "x", 0o644)
-            .file("/lib/some.so", vec![0; 4096], 0o755)
-            .file("/lib/other.so", vec![0; 4096], 0o755)
-            .run(vm)?;
-        Ok(Self { name, enforcer, container, rules })
-    }
-
-    fn attempt(&self, words: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
-        let output = self.container.exec([ATTEMPT].iter().chain(words).copied()).run()?;
-        Ok(output.text())
-    }
-
-    /// What is listed is allowed in both modes and not told; what is not is allowed and told in `audit`, denied and told in `enforce`.
-    fn check(&mut self, listed: &[&str], unlisted: &[&str], is_unlisted: impl Fn(&Event) -> bool) -> TestResult {
-        for (mode, answer, action) in [("audit", "allowed", Action::WouldBlock), ("enforce", "EPERM", Action::Blocked)] {
-            if mode == "enforce" {
-                self.enforcer.apply(&format!("{}.yaml", self.name), &profile(self.name, mode, self.rules))?;
-            }
-            assert_eq!(self.attempt(listed)?, "allowed", "{listed:?} in {mode}");
-            assert_eq!(self.attempt(unlisted)?, answer, "{unlisted:?} in {mode}");
-            let ours = |event: &Event| event.container.profile == self.name && event.action == action;
-            let event = self.enforcer.wait_for_event(&format!("{action:?}"), |event| ours(event) && is_unlisted(event))?;
-            assert_eq!(event.process.executable, ATTEMPT);
-            assert!(event.process.session.is_some(), "runc exec is an exec session");
-            assert!(event.process.arguments.iter().any(|argument| unlisted.contains(&argument.as_str())), "{:?}", event.process.arguments);
-        }
-        Ok(())
-    }
-
-    fn end(self) -> TestResult {
-        self.container.delete()?;
-        Ok(())
-    }
 }
 
 fn allows_and_denies_exec(vm: &Vm) -> TestResult {

@@ -1,4 +1,5 @@
 //! A kernel that cannot enforce gets one clear error that says how to have what is missing, and nothing is loaded.
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use portcullis_e2e::{
     Kernel, TestResult, Vm,

@@ -1,4 +1,5 @@
 //! Enforcement does not depend on the agent: killed, started again, or replaced, nothing that is denied succeeds meanwhile.
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 

@@ -4,17 +4,23 @@
 //! ```text
 //!  exec PATH [ARGUMENT...]       replaces itself: says something only where that fails
 //!  read PATH | write PATH        opens it
+//!  create PATH                   makes a file and opens it for writing
+//!  mkdir | rmdir | unlink | fifo PATH
+//!  rename | exchange | link FROM TO, symlink TARGET PATH
+//!  chmod PATH, chown PATH
 //!  map PATH                      maps it as executable
+//!  protect PATH                  maps it for reading and then makes that executable
 //!  tcp ADDRESS:PORT              connects a stream socket; a refused connection counts as allowed
 //!  udp ADDRESS:PORT              connects a datagram socket
+//!  send ADDRESS:PORT             sends a datagram without connecting
 //!  exec-memory                   executes a memory file
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
 use rustix::{
-    fs::{MemfdFlags, memfd_create},
+    fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, RenameFlags, chmodat, memfd_create, mknodat, renameat_with},
     io::Errno,
-    mm::{MapFlags, ProtFlags, mmap},
+    mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect},
 };
 use std::{
     env, fs, io,
@@ -32,6 +38,21 @@ fn main() -> ExitCode {
         ["exec", path, ref rest @ ..] => Err(Command::new(path).args(rest).exec()),
         ["read", path] => fs::File::open(path).map(drop),
         ["write", path] => fs::OpenOptions::new().write(true).open(path).map(drop),
+        ["create", path] => fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop),
+        ["mkdir", path] => fs::create_dir(path),
+        ["rmdir", path] => fs::remove_dir(path),
+        ["unlink", path] => fs::remove_file(path),
+        ["fifo", path] => mknodat(CWD, path, FileType::Fifo, Mode::RWXU, 0).map_err(io::Error::from),
+        ["rename", from, to] => fs::rename(from, to),
+        ["exchange", from, to] => renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE).map_err(io::Error::from),
+        ["link", from, to] => fs::hard_link(from, to),
+        ["symlink", target, path] => std::os::unix::fs::symlink(target, path),
+        ["chmod", path] => chmodat(CWD, path, Mode::RWXU, AtFlags::empty()).map_err(io::Error::from),
+        ["chown", path] => std::os::unix::fs::chown(path, Some(1), Some(1)),
+        ["protect", path] => fs::File::open(path).and_then(|file| protect(&file)),
+        ["send", address] => UdpSocket::bind(if address.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" })
+            .and_then(|socket| socket.send_to(b"x", address))
+            .map(drop),
         ["map", path] => fs::File::open(path).and_then(|file| map(&file)),
         ["tcp", address] => TcpStream::connect(address).map(drop),
         ["udp", address] => {
@@ -73,6 +94,15 @@ fn name(error: &io::Error) -> String {
 fn map(file: &fs::File) -> io::Result<()> {
     // SAFETY: a new mapping at an address of the kernel's choice; nothing refers to it.
     unsafe { mmap(ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE, file, 0) }?;
+    Ok(())
+}
+
+fn protect(file: &fs::File) -> io::Result<()> {
+    // SAFETY: a new mapping at an address of the kernel's choice; nothing refers to it.
+    unsafe {
+        let address = mmap(ptr::null_mut(), 4096, ProtFlags::READ, MapFlags::PRIVATE, file, 0)?;
+        mprotect(address, 4096, MprotectFlags::READ | MprotectFlags::EXEC)?;
+    }
     Ok(())
 }
 
