@@ -2,36 +2,28 @@
 //! `CONFIG_SECURITY_PATH`, which get the directory as the task sees it, mount included (`fs/namei.c`, `fs/open.c`).
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use portcullis_abi::{Operation, ProfileWord, access, access::Access};
+use portcullis_abi::{Operation, access, access::Access};
 
 use crate::{
-    judge,
+    judge::{self, defer_to_earlier},
     kernel::Typed,
     path, scratch,
-    subject::{self, Found, Subject},
 };
 
 /// `include/uapi/linux/fs.h`
 const RENAME_EXCHANGE: u32 = 2;
 
-/// The current task, where a profile judges it.
-#[inline(always)]
-fn judged() -> Option<(Subject, ProfileWord)> {
-    let Found::Workload(subject) = subject::find() else { return None };
-    Some((subject, judge::profile_of(&subject)?))
-}
-
 /// Judges an entry of the directory at `directory`.
 #[inline(always)]
 fn entry(directory: Typed, dentry: Typed, operation: Operation, asked: Access) -> i32 {
-    let Some((subject, word)) = judged() else { return 0 };
+    let Some((subject, word)) = judge::judged() else { return 0 };
     judge::judge_object(&subject, word, operation, asked, |scratch| path::resolve_entry(scratch, directory, dentry))
 }
 
 /// Judges what is at `path`.
 #[inline(always)]
 fn whole(path: Typed, operation: Operation, asked: Access) -> i32 {
-    let Some((subject, word)) = judged() else { return 0 };
+    let Some((subject, word)) = judge::judged() else { return 0 };
     judge::judge_object(&subject, word, operation, asked, |scratch| path::resolve_path(scratch, path))
 }
 
@@ -40,10 +32,7 @@ macro_rules! entry_hooks {
         $(
             #[lsm]
             pub fn $hook(ctx: LsmContext) -> i32 {
-                let earlier: i32 = ctx.arg($arguments);
-                if earlier != 0 {
-                    return earlier;
-                }
+                defer_to_earlier!(ctx after $arguments);
                 entry(Typed(ctx.arg(0)), Typed(ctx.arg(1)), Operation::$operation, access::$asked)
             }
         )+
@@ -62,10 +51,7 @@ macro_rules! path_hooks {
         $(
             #[lsm]
             pub fn $hook(ctx: LsmContext) -> i32 {
-                let earlier: i32 = ctx.arg($arguments);
-                if earlier != 0 {
-                    return earlier;
-                }
+                defer_to_earlier!(ctx after $arguments);
                 whole(Typed(ctx.arg(0)), Operation::$operation, access::$asked)
             }
         )+
@@ -80,10 +66,7 @@ path_hooks! {
 /// The old name must be one that may go, the new one that may come; for an exchange each is both.
 #[lsm]
 pub fn path_rename(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(5);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 5);
     let flags: u32 = ctx.arg(4);
     let (old, new) = if flags & RENAME_EXCHANGE != 0 {
         (access::DELETE | access::CREATE, access::DELETE | access::CREATE)
@@ -101,12 +84,9 @@ pub fn path_rename(ctx: LsmContext) -> i32 {
 /// written, under another name. Both names are in one mount, or the kernel refuses the link itself.
 #[lsm]
 pub fn path_link(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(3);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 3);
     let (old, directory, new) = (Typed(ctx.arg(0)), Typed(ctx.arg(1)), Typed(ctx.arg(2)));
-    let Some((subject, word)) = judged() else { return 0 };
+    let Some((subject, word)) = judge::judged() else { return 0 };
     scratch::with(
         |scratch| {
             let resolution = path::resolve_entry(scratch, directory, new);

@@ -4,7 +4,8 @@ use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs:
 use portcullis_abi::{Operation, PATH_MAX, Resolution, TaskState, access, subject::EXECUTABLE_MAX};
 
 use crate::{
-    atomic, judge,
+    atomic,
+    judge::{self, defer_to_earlier},
     kernel::{BPRM_FILE, Typed},
     maps::LIVES,
     path, report,
@@ -17,10 +18,7 @@ const ENOMEM: i32 = 12;
 
 #[lsm(hook = "bprm_check_security")]
 pub fn bprm_check_security(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(1);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 1);
     let bprm = Typed(ctx.arg(0));
     let mut subject = match subject::find() {
         Found::Outside => return 0,

@@ -5,10 +5,9 @@ use core::ptr::{read_volatile, write_volatile};
 use portcullis_abi::{Operation, access};
 
 use crate::{
-    judge,
+    judge::{self, defer_to_earlier},
     kernel::{FILE_FLAGS, FILE_MODE, Typed, VMA_FILE},
     path,
-    subject::{self, Found},
 };
 
 // `include/linux/fs.h`
@@ -22,13 +21,9 @@ const PROT_EXEC: u64 = 4;
 
 #[lsm(hook = "file_open")]
 pub fn file_open(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(1);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 1);
     let file = Typed(ctx.arg(0));
-    let Found::Workload(subject) = subject::find() else { return 0 };
-    let Some(word) = judge::profile_of(&subject) else { return 0 };
+    let Some((subject, word)) = judge::judged() else { return 0 };
     let mode = file.u32(&FILE_MODE);
     // What is opened to be executed is judged when it is: at `bprm_check_security`, or when it is mapped.
     if file.u32(&FILE_FLAGS) & FMODE_EXEC != 0 {
@@ -49,10 +44,7 @@ pub fn file_open(ctx: LsmContext) -> i32 {
 
 #[lsm(hook = "mmap_file")]
 pub fn mmap_file(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(4);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 4);
     let protection: u64 = ctx.arg(2);
     if protection & PROT_EXEC == 0 {
         return 0;
@@ -75,10 +67,7 @@ pub fn mmap_file(ctx: LsmContext) -> i32 {
 /// Memory that is made executable later: a library that was mapped for reading first. Memory without a file is none of a profile's.
 #[lsm]
 pub fn file_mprotect(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(3);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 3);
     let protection: u64 = ctx.arg(2);
     if protection & PROT_EXEC == 0 {
         return 0;
@@ -92,20 +81,15 @@ pub fn file_mprotect(ctx: LsmContext) -> i32 {
 
 #[inline(always)]
 fn map(file: Typed) -> i32 {
-    let Found::Workload(subject) = subject::find() else { return 0 };
-    let Some(word) = judge::profile_of(&subject) else { return 0 };
+    let Some((subject, word)) = judge::judged() else { return 0 };
     judge::judge_object(&subject, word, Operation::Map, access::MAP, |scratch| path::resolve_file(scratch, file))
 }
 
 /// Since 6.2 called in place of `path_truncate` for a file that is open.
 #[lsm]
 pub fn file_truncate(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(1);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 1);
     let file = Typed(ctx.arg(0));
-    let Found::Workload(subject) = subject::find() else { return 0 };
-    let Some(word) = judge::profile_of(&subject) else { return 0 };
+    let Some((subject, word)) = judge::judged() else { return 0 };
     judge::judge_object(&subject, word, Operation::Truncate, access::WRITE, |scratch| path::resolve_file(scratch, file))
 }

@@ -9,7 +9,7 @@ use crate::{
     repeat::{CONTINUE, STOP, repeat},
     report,
     scratch::{self, Claim},
-    subject::Subject,
+    subject::{self, Found, Subject},
 };
 
 /// The table of one profile, in chunks of [`TABLES`].
@@ -169,13 +169,25 @@ pub fn busy(word: ProfileWord, asked: Access) -> i32 {
     if decide(word.mode(), Resolution::Busy.missing(asked, 0)).code() == 0 { 0 } else { denial() }
 }
 
-/// The profile of the subject, unless it is absent: then nothing is judged, and that is counted.
+/// The current task and its profile, where one judges it. A container whose profile is absent is not judged, and that is counted.
 #[inline(always)]
-pub fn profile_of(subject: &Subject) -> Option<ProfileWord> {
+pub fn judged() -> Option<(Subject, ProfileWord)> {
+    let Found::Workload(subject) = subject::find() else { return None };
     let word = profile(subject.profile);
     if word.mode() == Mode::Absent {
         count(Counter::Unbound);
         return None;
     }
-    Some(word)
+    Some((subject, word))
 }
+
+/// Gives back the verdict of an earlier program, which follows a hook's own arguments, where it is a denial.
+macro_rules! defer_to_earlier {
+    ($context:ident after $arguments:literal) => {
+        let earlier: i32 = $context.arg($arguments);
+        if earlier != 0 {
+            return earlier;
+        }
+    };
+}
+pub(crate) use defer_to_earlier;

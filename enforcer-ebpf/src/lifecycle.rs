@@ -11,7 +11,7 @@ use aya_ebpf::{
 use portcullis_abi::{Container, ContainerLife, Counter, Mode, Operation};
 
 use crate::{
-    judge,
+    judge::{self, defer_to_earlier},
     kernel::{CGROUP_NODE, CGROUP_ROOT, CGROUP_ROOT_HIERARCHY, NODE_ID, NODE_PARENT, Typed},
     maps::{ARMED, CONTAINERS, FREE, LIVES, LOST, TASKS, count},
     report,
@@ -128,10 +128,7 @@ pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
 /// A child of a workload's task is a task of that workload.
 #[lsm(hook = "task_alloc")]
 pub fn task_alloc(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(2);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 2);
     let Found::Workload(subject) = subject::find() else { return 0 };
     // A child without a state would be taken for the runtime on its way in: fail-closed.
     if subject.state.is_null() || TASKS.get_or_insert(Typed(ctx.arg(0)), subject.state).is_null() {

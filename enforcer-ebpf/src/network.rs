@@ -2,13 +2,13 @@
 //! of what the task passed.
 
 use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs::LsmContext};
-use portcullis_abi::{Operation, PATH_MAX, Resolution, access, netkey};
+use portcullis_abi::{Operation, PATH_MAX, ProfileWord, Resolution, access, netkey};
 
 use crate::{
-    judge,
+    judge::{self, defer_to_earlier},
     kernel::{MESSAGE_FLAGS, MESSAGE_NAME, MESSAGE_NAME_LEN, SOCK_COMMON, SOCK_FAMILY, SOCK_PROTOCOL, SOCKET_SOCK, SOCKET_TYPE, Typed},
     scratch::Claim,
-    subject::{self, Found, Subject},
+    subject::Subject,
 };
 
 // `include/linux/socket.h`
@@ -35,28 +35,22 @@ const MSG_FASTOPEN: u32 = 0x2000_0000;
 
 #[lsm]
 pub fn socket_connect(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(3);
-    if earlier != 0 {
-        return earlier;
-    }
-    let Found::Workload(subject) = subject::find() else { return 0 };
+    defer_to_earlier!(ctx after 3);
+    let Some((subject, word)) = judge::judged() else { return 0 };
     let length: i32 = ctx.arg(2);
-    judge_address(&subject, Operation::Connect, Typed(ctx.arg(0)), ctx.arg(1), length)
+    judge_address(&subject, word, Operation::Connect, Typed(ctx.arg(0)), ctx.arg(1), length)
 }
 
 /// A message with an address: a datagram, TCP fast open, or SCTP, which connects by it. On other TCP sockets the kernel does not look at it.
 #[lsm]
 pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
-    let earlier: i32 = ctx.arg(3);
-    if earlier != 0 {
-        return earlier;
-    }
+    defer_to_earlier!(ctx after 3);
     let message = Typed(ctx.arg(1));
     let name = message.u64(&MESSAGE_NAME);
     if name == 0 {
         return 0;
     }
-    let Found::Workload(subject) = subject::find() else { return 0 };
+    let Some((subject, word)) = judge::judged() else { return 0 };
     let socket = Typed(ctx.arg(0));
     // VERIFIER(6.12): as in `judge_address`.
     let sock = socket.pointer(&SOCKET_SOCK);
@@ -68,11 +62,11 @@ pub fn socket_sendmsg(ctx: LsmContext) -> i32 {
     if tcp && message.u32(&MESSAGE_FLAGS) & MSG_FASTOPEN == 0 {
         return 0;
     }
-    judge_address(&subject, Operation::Send, socket, name, message.u32(&MESSAGE_NAME_LEN) as i32)
+    judge_address(&subject, word, Operation::Send, socket, name, message.u32(&MESSAGE_NAME_LEN) as i32)
 }
 
 #[inline(always)]
-fn judge_address(subject: &Subject, operation: Operation, socket: Typed, from: u64, length: i32) -> i32 {
+fn judge_address(subject: &Subject, word: ProfileWord, operation: Operation, socket: Typed, from: u64, length: i32) -> i32 {
     // VERIFIER(6.12): a socket's `sk` may be null for all it knows.
     let sock = socket.pointer(&SOCKET_SOCK);
     if sock.0.is_null() {
@@ -94,7 +88,6 @@ fn judge_address(subject: &Subject, operation: Operation, socket: Typed, from: u
     if length < needed {
         return 0;
     }
-    let Some(word) = judge::profile_of(subject) else { return 0 };
     let protocol = sock.u16(&SOCK_PROTOCOL) as u8;
     judge::judge_object(subject, word, operation, access::CONNECT, |scratch| write_key(scratch, protocol, &address))
 }

@@ -10,7 +10,10 @@
 //! State in the kernel is read back and never assumed: an agent that takes over finds which profile each container has, and goes on from there.
 
 use anyhow::Context as _;
-use portcullis_abi::{Action, Container, Mode, Operation, ProfileWord, event};
+use portcullis_abi::{
+    Action, Container, Mode, Operation, ProfileWord,
+    event::{self, RawEvent},
+};
 use portcullis_api::ContainerRules;
 use portcullis_matcher::Builder;
 use portcullis_profile::{Observation, compile};
@@ -59,6 +62,10 @@ pub struct Agent {
     indices: BTreeMap<ContainerKey, u32>,
     /// What this agent has applied.
     applied: BTreeMap<ContainerKey, Applied>,
+    /// The indices of profiles that are not absent in the kernel.
+    present: BTreeSet<u32>,
+    /// Cgroups of which events came and that are no container that runs: looked for once.
+    unknown: BTreeSet<u64>,
     /// What the table that names containers holds.
     selected: Option<BTreeMap<ContainerKey, u32>>,
     /// Events that could not be decoded.
@@ -83,9 +90,16 @@ impl Agent {
             containers: BTreeMap::new(),
             indices: BTreeMap::new(),
             applied: BTreeMap::new(),
+            present: BTreeSet::new(),
+            unknown: BTreeSet::new(),
             selected: None,
             undecodable: 0,
         };
+        for index in FIRST..agent.maps.profiles() {
+            if agent.maps.profile(index)?.mode() != Mode::Absent {
+                agent.present.insert(index);
+            }
+        }
         if agent.maps.profile(UNKNOWN)?.mode() == Mode::Absent {
             let nothing = Builder::new(|left, right| left | right).build()?;
             agent.tables.apply(&mut agent.maps, UNKNOWN, Mode::Learn, 0, &nothing)?;
@@ -115,6 +129,7 @@ impl Agent {
     /// # Errors
     /// Where the kernel's state cannot be read or written.
     pub fn reconcile(&mut self) -> anyhow::Result<()> {
+        self.unknown.clear();
         self.find_containers()?;
         let wanted = self.wanted();
         let changed = self.apply_profiles(&wanted);
@@ -208,6 +223,7 @@ impl Agent {
         let index = self.index(key)?;
         let flags = if compiled.guards { ProfileWord::GUARDS } else { 0 };
         let word = self.tables.apply(&mut self.maps, index, wanted.mode, flags, &compiled.table)?;
+        self.present.insert(index);
         self.indices.insert(key.clone(), index);
         self.applied.insert(key.clone(), wanted.clone());
         tracing::info!(container = %key, mode = ?wanted.mode, generation = word.generation(), chunks = word.count(), "profile applied");
@@ -222,7 +238,7 @@ impl Agent {
         let mut used: BTreeSet<u32> = self.indices.values().copied().collect();
         used.extend(self.maps.containers()?.into_iter().map(|(_, container)| container.profile));
         for index in FIRST..self.maps.profiles() {
-            if !used.contains(&index) && self.maps.profile(index)?.mode() == Mode::Absent {
+            if !used.contains(&index) && !self.present.contains(&index) {
                 return Ok(index);
             }
         }
@@ -260,10 +276,9 @@ impl Agent {
         }
         let mut used: BTreeSet<u32> = self.indices.values().copied().collect();
         used.extend(self.maps.containers()?.into_iter().map(|(_, container)| container.profile));
-        for index in FIRST..self.maps.profiles() {
-            if !used.contains(&index) && self.maps.profile(index)?.mode() != Mode::Absent {
-                self.tables.clear(&mut self.maps, index)?;
-            }
+        for index in self.present.difference(&used).copied().collect::<Vec<u32>>() {
+            self.tables.clear(&mut self.maps, index)?;
+            self.present.remove(&index);
         }
         Ok(())
     }
@@ -298,7 +313,10 @@ impl Agent {
                 }
             });
         };
-        if !self.containers.contains_key(&cgroup) {
+        if is_told_by_its_exec(&raw, action) {
+            return Ok(false);
+        }
+        if !self.containers.contains_key(&cgroup) && self.unknown.insert(cgroup) {
             self.find_containers()?;
         }
         let key = self.containers.get(&cgroup);
@@ -362,5 +380,33 @@ impl Agent {
             }
         }
         self.reconcile()
+    }
+}
+
+/// Whether this is the kernel mapping the program that it executes. A rule for the exec grants the mapping, and the exec was told.
+fn is_told_by_its_exec(raw: &RawEvent<'_>, action: Action) -> bool {
+    action != Action::Blocked && raw.operation == Operation::Map && !raw.executable.is_empty() && raw.object == raw.executable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_abi::{EventHeader, Resolution};
+
+    #[test]
+    fn the_mapping_of_a_program_that_is_executed_is_not_told_again() {
+        let raw = |operation, object| RawEvent {
+            header: EventHeader::default(),
+            operation,
+            action: Some(Action::WouldBlock),
+            resolution: Resolution::Named,
+            executable: b"/bin/id",
+            arguments: b"",
+            object,
+        };
+        assert!(is_told_by_its_exec(&raw(Operation::Map, b"/bin/id"), Action::WouldBlock));
+        assert!(!is_told_by_its_exec(&raw(Operation::Map, b"/lib/x.so"), Action::WouldBlock));
+        assert!(!is_told_by_its_exec(&raw(Operation::Exec, b"/bin/id"), Action::WouldBlock));
+        assert!(!is_told_by_its_exec(&raw(Operation::Map, b"/bin/id"), Action::Blocked), "denials are always told");
     }
 }

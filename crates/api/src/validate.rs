@@ -118,7 +118,10 @@ impl Check {
         self.distinct(&at.field("connect"), "cidr", container.connect.iter().map(|rule| &rule.cidr));
         for (index, rule) in container.files.iter().enumerate() {
             if rule.access.is_empty() {
-                self.problem(at.field("files").entry(index).field("access"), "empty, so the rule grants nothing: list read, write or map");
+                self.problem(
+                    at.field("files").entry(index).field("access"),
+                    "empty, so the rule grants nothing: list read, write, map, create, delete or attributes",
+                );
             }
         }
         for (index, rule) in container.connect.iter().enumerate() {

@@ -152,6 +152,11 @@ pub enum FileAccess {
     Attributes,
 }
 
+impl FileAccess {
+    /// Every use of a file.
+    pub const ALL: [Self; 6] = [Self::Read, Self::Write, Self::Map, Self::Create, Self::Delete, Self::Attributes];
+}
+
 impl fmt::Display for FileAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

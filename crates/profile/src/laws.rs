@@ -32,7 +32,10 @@ fn paths() -> impl Strategy<Value = ObservedPath> {
 }
 
 fn observations() -> impl Strategy<Value = Observation> {
-    let uses = sample::subsequence(vec![FileAccess::Read, FileAccess::Write], 1..=2);
+    let uses = sample::subsequence(
+        vec![FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes],
+        1..=5,
+    );
     let address = prop_oneof![(0u8..3).prop_map(|last| Endpoint::v4(6, [10, 0, 0, last], 0).address), any::<[u8; 16]>()];
     let protocol = prop_oneof![Just(6u8), Just(17), any::<u8>()];
     let port = prop_oneof![50u16..54, any::<u16>()];

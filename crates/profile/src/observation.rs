@@ -156,14 +156,10 @@ pub(crate) const fn access_bit(used: FileAccess) -> Access {
     }
 }
 
-/// Every use of a file.
-const ALL_USES: [FileAccess; 6] =
-    [FileAccess::Read, FileAccess::Write, FileAccess::Map, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes];
-
 /// The uses of a file that the bits say.
 #[must_use]
 pub fn file_access(bits: Access) -> BTreeSet<FileAccess> {
-    ALL_USES.into_iter().filter(|used| bits & access_bit(*used) != 0).collect()
+    FileAccess::ALL.into_iter().filter(|used| bits & access_bit(*used) != 0).collect()
 }
 
 #[cfg(test)]

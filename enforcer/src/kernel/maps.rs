@@ -111,10 +111,12 @@ impl Maps {
     /// # Errors
     /// [`MapsError`].
     pub fn containers(&self) -> Result<Vec<(u32, Container)>, MapsError> {
+        // Through the cgroups that are armed, of which there are few beside the slots.
         let mut found = Vec::new();
-        for slot in 0..self.containers.len() {
+        for entry in self.armed.iter() {
+            let (cgroup, slot) = entry.map_err(failed("read", "ARMED"))?;
             let container = Container::from_bytes(self.containers.get(&slot, 0).map_err(failed("read", "CONTAINERS"))?);
-            if container.cgroup != 0 {
+            if container.cgroup == cgroup {
                 found.push((slot, container));
             }
         }

@@ -119,8 +119,9 @@ fn wrong_versions_kinds_and_modes_are_told_with_the_right_ones() {
     refuses("enforce", "enforced", "8:9: spec.mode: `enforced` is not known here: write `learn` or `audit` or `enforce`");
     refuses(
         "[write]",
-        "[create, write]",
-        "14:42: spec.containers[0].files[0].access[0]: `create` is not known here: write `read` or `write` or `map`",
+        "[append, write]",
+        "14:42: spec.containers[0].files[0].access[0]: `append` is not known here: write `read` or `write` or `map` or `create` or `delete` or \
+         `attributes`",
     );
 }
 
@@ -231,7 +232,7 @@ fn connects() -> impl Strategy<Value = ConnectRule> {
 }
 
 fn containers() -> impl Strategy<Value = ContainerRules> {
-    let access = sample::subsequence(vec![FileAccess::Read, FileAccess::Write, FileAccess::Map], 1..=3);
+    let access = sample::subsequence(FileAccess::ALL.to_vec(), 1..=FileAccess::ALL.len());
     let files = (paths(), access).prop_map(|(path, access)| FileRule { path, access: access.into_iter().collect() });
     let name = "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?";
     (name, vec(paths(), 0..5), vec(files, 0..5), vec(connects(), 0..4), option::of(vec(paths(), 0..3))).prop_map(

@@ -20,8 +20,8 @@ const OUTSIDE: &str = "plain/bench/outside/main";
 /// Iterations of the loop that shows what the clock counts.
 const TURNS: u32 = 10_000_000;
 /// Every folder and file that is opened, beside those that the load makes itself.
-const FILES: &str = "mkdir -p /etc/ssl/private /opt/app/modules /var/log/app; touch /opt/app/modules/000000 /var/log/app/error.log \
-                     /var/log/app/other.log";
+const FILES: &str = "mkdir -p /etc/ssl/private /opt/app/modules /var/log/app /ccccc/ccccc/ccccc
+    touch /opt/app/modules/000000 /var/log/app/error.log /var/log/app/other.log /a /bbbbbbbbbbbbbbbbbbbbbbb /ccccc/ccccc/ccccc/ccccc";
 
 /// Measures every operation in every setting.
 pub(crate) fn measure(kernel: Kernel) -> Result<Report, Box<dyn Error>> {

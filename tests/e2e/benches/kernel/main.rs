@@ -62,7 +62,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         eprintln!("measuring on Linux {kernel}: takes minutes");
         reports.push(guest::measure(kernel)?);
     }
-    let tables: Vec<String> = reports.iter().map(|report| format!("### Linux {}\n\n{}", report.kernel, report.table())).collect();
+    let tables: Vec<String> =
+        reports.iter().map(|report| format!("### Linux {}\n\n{}\n{}", report.kernel, report.table(), report.parts())).collect();
     let tables = tables.join("\n");
     match arguments.output {
         Format::Text => println!("{tables}"),

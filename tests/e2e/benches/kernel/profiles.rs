@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 pub(crate) const RULES: [u32; 4] = [10, 500, 10_000, 100_000];
 
 /// Rules for what is measured, and for the program that attempts what must be denied.
-const MEASURED: u32 = 7;
+const MEASURED: u32 = 10;
 
 /// The folders of the rules that nothing uses: short, since a file of profiles has a greatest length, and two are those of what is measured.
 const FOLDERS: [&str; 4] = ["/opt/app/modules/", "/etc/ssl/", "/var/log/", "/srv/"];
@@ -51,6 +51,9 @@ spec:
     - {{path: /etc/ssl/private/*, access: [read]}}
     - {{path: /opt/app/modules/0000*, access: [write]}}
     - {{path: /var/log/app/error.log, access: [write]}}
+    - {{path: /a, access: [write]}}
+    - {{path: /bbbbbbbbbbbbbbbbbbbbbbb, access: [write]}}
+    - {{path: /ccccc/ccccc/ccccc/ccccc, access: [write]}}
 {files}    connect:
     - {{cidr: 127.0.0.1/32, ports: [9/UDP]}}
 "

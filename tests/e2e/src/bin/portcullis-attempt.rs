@@ -14,6 +14,11 @@
 //!  udp ADDRESS:PORT              connects a datagram socket
 //!  send ADDRESS:PORT             sends a datagram without connecting
 //!  exec-memory                   executes a memory file
+//!  exec-deleted PATH             opens it, removes it, and executes what is open
+//!  exec-open PATH                opens it and executes what is open
+//!  in-root FOLDER OPERATION...   the same after `chroot`
+//!  in-cgroup FOLDER OPERATION... the same after joining another cgroup
+//!  flood FOLDER COUNT            opens so many names there for writing, and says how many were denied
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
@@ -59,6 +64,21 @@ fn main() -> ExitCode {
             UdpSocket::bind(if address.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" }).and_then(|socket| socket.connect(address))
         }
         ["exec-memory"] => exec_memory(),
+        ["exec-open", path] => fs::File::open(path).map(|file| exec_open(&file)).and_then(Err),
+        ["exec-deleted", path] => fs::File::open(path).and_then(|file| fs::remove_file(path).map(|()| exec_open(&file))).and_then(Err),
+        ["in-root", folder, ref rest @ ..] => std::os::unix::fs::chroot(folder)
+            .and_then(|()| env::set_current_dir("/"))
+            .and_then(|()| Err(Command::new("/attempt").args(rest).exec())),
+        ["in-cgroup", folder, ref rest @ ..] => {
+            fs::write(format!("{folder}/cgroup.procs"), "0").and_then(|()| Err(Command::new("/attempt").args(rest).exec()))
+        }
+        ["flood", folder, count] => {
+            let names = (0..count.parse().unwrap_or(1)).map(|index: u32| format!("{folder}/{index}"));
+            let denied =
+                names.filter(|name| fs::OpenOptions::new().write(true).create(true).open(name).is_err_and(|error| is_denial(&error)));
+            println!("denied {}", denied.count());
+            return ExitCode::SUCCESS;
+        }
         ["loop-exec", path, seconds] => {
             let (denied, allowed) = loop_exec(path, seconds.parse().unwrap_or(1));
             println!("denied {denied} allowed {allowed}");
@@ -106,10 +126,19 @@ fn protect(file: &fs::File) -> io::Result<()> {
     Ok(())
 }
 
+/// Executes an open file by its descriptor; returns only where that fails.
+fn exec_open(file: &fs::File) -> io::Error {
+    Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).exec()
+}
+
+fn is_denial(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::PERM)
+}
+
 fn exec_memory() -> io::Result<()> {
     let file = memfd_create("attempt", MemfdFlags::empty())?;
     fs::copy("/proc/self/exe", format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    Err(Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).args(["read", "/"]).exec())
+    Err(exec_open(&fs::File::from(file)))
 }
 
 fn loop_exec(path: &str, seconds: u64) -> (u64, u64) {
@@ -117,7 +146,7 @@ fn loop_exec(path: &str, seconds: u64) -> (u64, u64) {
     let (mut denied, mut allowed) = (0, 0);
     while Instant::now() < end {
         match Command::new(path).status() {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::PERM) => denied += 1,
+            Err(error) if is_denial(&error) => denied += 1,
             _ => allowed += 1,
         }
     }

@@ -18,23 +18,45 @@ pub struct Operation {
     pub load: &'static str,
     /// How often it is repeated in a round.
     pub count: u32,
-    /// What may be added.
-    pub limit: Limit,
+    /// What may be added, where there is a limit.
+    pub limit: Option<Limit>,
+    /// Whether what is added must be shown not to grow with the rules. It cannot be where the kernel's own work varies by more than that: the
+    /// freeing of sockets and of address spaces comes in batches.
+    pub level: bool,
 }
 
 impl Operation {
     /// All of them, in the order in which they are measured.
     ///
-    /// Every path is three directories deep; `/etc/ssl/private/**` is guarded where a profile names no trees. Paths that are opened for reading have equal lengths, so that their rows compare.
+    /// Those with a limit are of files three directories deep; `/etc/ssl/private/**` is guarded where a profile names no trees. Paths that are
+    /// opened for reading have equal lengths, so that their rows compare.
     pub const ALL: &'static [Self] = &[
-        Self { name: "open to read, guarded, first", load: "first read /etc/ssl/private", count: 400, limit: FIRST },
-        Self { name: "open to read, guarded, repeated", load: "open read /etc/ssl/private/000000", count: 2000, limit: REPEATED },
-        Self { name: "open to read, not guarded", load: "open read /opt/app/modules/000000", count: 2000, limit: REPEATED },
-        Self { name: "open to write, repeated", load: "open write /var/log/app/error.log", count: 2000, limit: REPEATED },
-        Self { name: "vfork + exec + wait", load: "exec /bin/busybox true", count: 100, limit: EXEC },
-        Self { name: "UDP socket + connect + close", load: "connect 127.0.0.1:9", count: 1000, limit: CONNECT },
+        open("open to read, guarded, first", "first read /etc/ssl/private", 400).within(FIRST),
+        open("open to read, guarded, repeated", "open read /etc/ssl/private/000000", 2000).within(REPEATED),
+        open("open to read, not guarded", "open read /opt/app/modules/000000", 2000).within(REPEATED),
+        open("open to write, repeated", "open write /var/log/app/error.log", 2000).within(REPEATED),
+        SHORT,
+        LONG,
+        DEEP,
+        Self { level: false, ..open("vfork + exec + wait", "exec /bin/busybox true", 100).within(EXEC) },
+        Self { level: false, ..open("UDP socket + connect + close", "connect 127.0.0.1:9", 5000).within(CONNECT) },
     ];
+
+    const fn within(self, limit: Limit) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
 }
+
+const fn open(name: &'static str, load: &'static str, count: u32) -> Operation {
+    Operation { name, load, count, limit: None, level: true }
+}
+
+/// A short name: with [`LONG`] it tells what a byte costs.
+pub(super) const SHORT: Operation = open("open to write, 1 component of 2 bytes", "open write /a", 2000);
+/// A long name: with [`DEEP`] it tells what a component costs.
+pub(super) const LONG: Operation = open("open to write, 1 component of 24 bytes", "open write /bbbbbbbbbbbbbbbbbbbbbbb", 2000);
+/// A name that is as long and has more components.
+pub(super) const DEEP: Operation = open("open to write, 4 components of 24 bytes", "open write /ccccc/ccccc/ccccc/ccccc", 2000);
 
 const FIRST: Limit = Limit { outside: 350, inside: 2000 };
 const REPEATED: Limit = Limit { outside: 350, inside: 650 };
@@ -55,6 +77,15 @@ mod tests {
             let guarded = guards.iter().any(|guard| guard.pattern().matches(file.as_bytes()));
             assert_eq!(guarded, !operation.name.contains("not guarded"), "{}", operation.name);
             assert_eq!((file.matches('/').count(), file.len()), (4, "/etc/ssl/private/000000".len()), "{file}");
+        }
+    }
+
+    #[test]
+    fn the_names_that_tell_what_parts_cost_have_the_lengths_that_they_say() {
+        for (operation, components, bytes) in [(SHORT, 1, 2), (LONG, 1, 24), (DEEP, 4, 24)] {
+            let path = operation.load.split(' ').next_back().unwrap();
+            assert_eq!((path.matches('/').count(), path.len()), (components, bytes), "{path}");
+            assert!(operation.name.contains(&format!("{components} component")) && operation.name.contains(&format!(" {bytes} bytes")));
         }
     }
 }

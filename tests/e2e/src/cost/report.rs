@@ -4,7 +4,11 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use thiserror::Error;
 
-use super::{Operation, Samples, percent};
+use super::{
+    Operation, Samples,
+    operation::{DEEP, LONG, SHORT},
+    percent,
+};
 
 /// By how much a cost may grow from the smallest profile to the largest, in percent.
 const GROWTH_MAX: f64 = 5.0;
@@ -38,6 +42,16 @@ pub enum Check {
         /// By how much, in percent.
         growth: f64,
     },
+    /// It cannot be told whether the cost grows.
+    #[error("on {kernel}, {operation}: the rounds differ by {spread:.1} %, too much to tell whether what is added grows")]
+    Spread {
+        /// The kernel.
+        kernel: String,
+        /// The operation.
+        operation: &'static str,
+        /// By how much they differ, in percent.
+        spread: f64,
+    },
 }
 
 /// An operation in every setting, in instructions.
@@ -70,11 +84,11 @@ impl Row {
     /// The row of an operation; `profiles` by their rules, the smallest first.
     #[must_use]
     pub fn new(operation: &Operation, baseline: &Samples, outside: &Samples, profiles: &[(u32, Samples)]) -> Self {
-        let added = |samples: &Samples| samples.median().cast_signed() - baseline.median().cast_signed();
+        let added = |samples: &Samples| samples.cost().cast_signed() - baseline.cost().cast_signed();
         let all = [baseline, outside].into_iter().chain(profiles.iter().map(|(_, samples)| samples));
         Self {
             operation: operation.name,
-            baseline: baseline.median(),
+            baseline: baseline.cost(),
             outside: added(outside),
             profiles: profiles.iter().map(|(rules, samples)| (*rules, added(samples))).collect(),
             spread: all.map(Samples::spread).fold(0.0, f64::max),
@@ -94,8 +108,34 @@ impl Row {
         })
     }
 
-    fn limit(&self) -> Option<super::Limit> {
-        Operation::ALL.iter().find(|operation| operation.name == self.operation).map(|operation| operation.limit)
+    /// Whether the rounds are near enough to each other to show a growth that is too much.
+    fn is_clear(&self) -> bool {
+        let smallest = self.profiles.first().map_or(0, |(_, added)| added.unsigned_abs());
+        self.spread < GROWTH_MAX * percent(smallest, self.baseline) / 100.0
+    }
+
+    fn known(&self) -> Option<&'static Operation> {
+        Operation::ALL.iter().find(|operation| operation.name == self.operation)
+    }
+
+    fn is_level_wanted(&self) -> bool {
+        self.known().is_some_and(|operation| operation.level)
+    }
+
+    fn checks(&self, kernel: &str) -> Vec<Check> {
+        let mut failed = Vec::new();
+        let (kernel, operation, level) = (kernel.to_owned(), self.operation, self.is_level_wanted());
+        if level && !self.is_clear() {
+            failed.push(Check::Spread { kernel: kernel.clone(), operation, spread: self.spread });
+        }
+        for (from, to, whole, added) in self.growth() {
+            for (what, growth, judged) in [("the whole", whole, true), ("what is added", added, level)] {
+                if judged && growth > GROWTH_MAX {
+                    failed.push(Check::Growth { kernel: kernel.clone(), operation, what, from, to, growth });
+                }
+            }
+        }
+        failed
     }
 }
 
@@ -107,15 +147,7 @@ impl Report {
         if percent(self.clock.abs_diff(2000), 2000) > CLOCK_MAX {
             failed.push(Check::Clock { kernel: self.kernel.clone(), found: self.clock });
         }
-        for row in &self.rows {
-            for (from, to, whole, added) in row.growth() {
-                for (what, growth) in [("the whole", whole), ("what is added", added)] {
-                    if growth > GROWTH_MAX {
-                        failed.push(Check::Growth { kernel: self.kernel.clone(), operation: row.operation, what, from, to, growth });
-                    }
-                }
-            }
-        }
+        failed.extend(self.rows.iter().flat_map(|row| row.checks(&self.kernel)));
         failed
     }
 
@@ -130,16 +162,32 @@ impl Report {
         let mut table = String::new();
         let _ = writeln!(table, "| {} |\n|---|{}", header.join(" | "), "--:|".repeat(header.len() - 1));
         for row in &self.rows {
-            let limit = row.limit();
+            let limit = row.known().and_then(|operation| operation.limit);
             let outside = limit.map(|limit| limit.outside);
             let inside = limit.map(|limit| limit.inside);
             let mut cells = vec![row.operation.to_owned(), grouped(row.baseline), signed(row.outside, outside), bound(outside)];
             cells.extend(row.profiles.iter().map(|(_, added)| signed(*added, inside)));
             let growth = row.growth().map(|(.., added)| added).fold(0.0, f64::max);
-            cells.extend([bound(inside), format!("{growth:.1} %"), format!("{:.1} %", row.spread)]);
+            let growth = if row.is_level_wanted() { format!("{growth:.1} %") } else { "–".to_owned() };
+            cells.extend([bound(inside), growth, format!("{:.1} %", row.spread)]);
             let _ = writeln!(table, "| {} |", cells.join(" | "));
         }
         table
+    }
+
+    /// What the parts of a judged open cost, from names that differ in one thing: a sentence, empty where they were not measured.
+    #[must_use]
+    pub fn parts(&self) -> String {
+        let added = |operation: Operation| {
+            let row = self.rows.iter().find(|row| row.operation == operation.name)?;
+            row.profiles.first().map(|(_, added)| *added)
+        };
+        let (Some(short), Some(long), Some(deep)) = (added(SHORT), added(LONG), added(DEEP)) else { return String::new() };
+        let (byte, component) = ((long - short) / 22, (deep - long) / 3);
+        let rest = short - 2 * byte - component;
+        format!(
+            "Of what is added to an open that is judged, {byte} are for each byte of the name, {component} for each component, and {rest} for the rest.\n"
+        )
     }
 }
 
@@ -191,8 +239,32 @@ mod tests {
     }
 
     #[test]
+    fn rounds_that_differ_too_much_to_tell_are_noticed_where_it_must_be_told() {
+        let noisy = |operation: &Operation| {
+            let mut report = report([1000, 1100, 1100]);
+            report.rows[0].operation = operation.name;
+            report.rows[0].spread = 1.1;
+            report.checks()
+        };
+        let level = noisy(&SHORT);
+        assert!(matches!(level[..], [Check::Spread { .. }, Check::Growth { .. }, Check::Growth { .. }]), "{level:?}");
+        let other = Operation::ALL.iter().find(|operation| !operation.level).unwrap();
+        assert_eq!(noisy(other), [], "2 % of the whole is within what it may grow by");
+    }
+
+    #[test]
+    fn parts_come_from_names_that_differ_in_one_thing() {
+        let row =
+            |operation: Operation, added| Row { operation: operation.name, profiles: vec![(10, added)], ..report([0; 3]).rows[0].clone() };
+        let mut report = report([0; 3]);
+        assert_eq!(report.parts(), "");
+        report.rows = vec![row(SHORT, 1000 + 200 + 2 * 50), row(LONG, 1000 + 200 + 24 * 50), row(DEEP, 1000 + 4 * 200 + 24 * 50)];
+        assert!(report.parts().contains("50 are for each byte of the name, 200 for each component, and 1000 for the rest"));
+    }
+
+    #[test]
     fn a_clock_that_does_not_count_instructions_is_noticed() {
-        let report = Report { clock: 2021, ..report([1, 1, 1]) };
+        let report = Report { clock: 2021, ..report([1000; 3]) };
         assert_eq!(report.checks(), [Check::Clock { kernel: "6.1".to_owned(), found: 2021 }]);
     }
 
@@ -203,8 +275,8 @@ mod tests {
     }
 
     #[test]
-    fn a_row_is_of_medians() {
-        let samples = |each: u64| Samples::parse(&format!("{}\n", each * 10).repeat(5), 10).unwrap();
+    fn a_row_is_of_differences() {
+        let samples = |each: u64| Samples::parse(&format!("{}\n", each * 10).repeat(9), 10).unwrap();
         let row = Row::new(&Operation::ALL[0], &samples(500), &samples(490), &[(10, samples(900))]);
         assert_eq!((row.baseline, row.outside, row.profiles), (500, -10, vec![(10, 400)]));
     }
