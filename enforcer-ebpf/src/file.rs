@@ -2,12 +2,13 @@
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use core::ptr::{read_volatile, write_volatile};
-use portcullis_abi::{Operation, access};
+use portcullis_abi::{Operation, Resolution, access};
 
 use crate::{
+    cache,
     judge::{self, defer_to_earlier},
     kernel::{FILE_FLAGS, FILE_MODE, Typed, VMA_FILE},
-    path,
+    path, scratch,
 };
 
 // `include/linux/fs.h`
@@ -39,7 +40,26 @@ pub fn file_open(ctx: LsmContext) -> i32 {
     if asked == 0 {
         return 0;
     }
-    judge::judge_object(&subject, word, Operation::Open, asked, |scratch| path::resolve_file(scratch, file))
+    let place = cache::place(word, file);
+    if let Some(place) = place
+        && let Some(granted) = cache::kept(place)
+        && access::missing(asked, granted) == 0
+    {
+        return 0;
+    }
+    scratch::with(
+        |scratch| {
+            let resolution = path::resolve_file(scratch, file);
+            let granted = judge::granted(word, scratch, resolution);
+            if let Some(place) = place
+                && matches!(resolution, Resolution::Named)
+            {
+                cache::keep(place, granted);
+            }
+            judge::conclude(&subject, word, scratch, Operation::Open, asked, resolution, granted)
+        },
+        || judge::busy(word, asked),
+    )
 }
 
 #[lsm(hook = "mmap_file")]

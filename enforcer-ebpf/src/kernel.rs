@@ -88,6 +88,15 @@ pub fn probe(address: u64) -> u64 {
     value
 }
 
+/// The two 64-bit values at an address that is only a number: a `struct path` is a mount and a dentry.
+#[inline(always)]
+pub fn probe_pair(address: u64) -> [u64; 2] {
+    let mut values = [0u64; 2];
+    // SAFETY: as for `probe`, and sixteen bytes.
+    unsafe { bpf_probe_read_kernel((&raw mut values).cast(), 16, address as *const _) };
+    values
+}
+
 /// [`probe`] of the member at that offset.
 #[inline(always)]
 pub fn probe_member(base: u64, offset: &u64) -> u64 {

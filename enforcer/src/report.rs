@@ -10,7 +10,7 @@ use rustix::time::{ClockId, clock_gettime};
 use std::net::Ipv6Addr;
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufWriter, Stdout, Write},
+    io::{self, Read, Seek, SeekFrom, Stdout, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -124,7 +124,7 @@ pub enum Sink {
     /// Standard output.
     Output(Stdout),
     /// The end of a file.
-    File(BufWriter<File>),
+    File(File),
 }
 
 impl Sink {
@@ -134,12 +134,12 @@ impl Sink {
     /// Where the file cannot be opened.
     pub fn open(file: Option<&Path>) -> io::Result<Self> {
         Ok(match file {
-            Some(path) => Self::File(BufWriter::new(OpenOptions::new().create(true).append(true).mode(0o600).open(path)?)),
+            Some(path) => Self::File(append_to(path)?),
             None => Self::Output(io::stdout()),
         })
     }
 
-    /// Writes one event.
+    /// Writes one event, as one line in one piece.
     ///
     /// # Errors
     /// Where it cannot be written.
@@ -162,6 +162,20 @@ impl Sink {
             Self::File(file) => file.flush(),
         }
     }
+}
+
+/// Opens a file to append lines. What an agent that was killed has left of a line is ended, so that it spoils no other.
+fn append_to(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().create(true).read(true).append(true).mode(0o600).open(path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last != [b'\n'] {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -218,6 +232,21 @@ mod tests {
         let key: &'static [u8] = Endpoint::v4(6, [169, 254, 169, 254], 80).connect_key().to_vec().leak();
         let shown = json(&raw(Operation::Connect, key));
         assert_eq!(shown["object"], serde_json::json!({"address": "169.254.169.254", "port": 80, "protocol": "TCP"}));
+    }
+
+    #[test]
+    fn what_is_left_of_a_line_spoils_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        std::fs::write(&path, "{\"time\":").unwrap();
+        for _ in 0..2 {
+            let key = ContainerKey { namespace: "shop".into(), profile: "web".into(), container: "c".into() };
+            let event = event(&raw(Operation::Exec, b"/bin/sh"), Action::Blocked, Some(&key), Clock { booted: 0 }).unwrap();
+            Sink::open(Some(&path)).unwrap().write(&event).unwrap();
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let read = text.lines().map(|line| serde_json::from_str::<Event>(line).is_ok());
+        assert_eq!(read.collect::<Vec<_>>(), [false, true, true]);
     }
 
     #[test]

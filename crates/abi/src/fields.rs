@@ -41,6 +41,7 @@ macro_rules! for_each_kernel_field {
             HASH_PPREV "hlist_bl_node" ["pprev"];
             DENTRY_PARENT "dentry" ["d_parent"];
             DENTRY_NAME "dentry" ["d_name", "__d_name"];
+            QSTR_HASH "qstr" ["hash"];
             QSTR_LEN "qstr" ["len"];
             QSTR_NAME "qstr" ["name"];
             VFSMOUNT_ROOT "vfsmount" ["mnt_root"];

@@ -22,6 +22,7 @@ pub const NAMES: &[&str] = &[
     "SCRATCH",
     "EVENTS",
     "TASKS",
+    "GRANTS",
 ];
 
 /// Why a map could not be used.

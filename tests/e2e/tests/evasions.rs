@@ -24,6 +24,7 @@ kernel_tests!(machine:
     another_cgroup_does_not_free_a_task,
     a_container_in_the_hosts_process_namespace_is_judged,
     a_flood_of_denials_hides_none_and_frees_nothing,
+    what_was_granted_before_is_not_granted_under_another_name,
 );
 
 fn machine(kernel: Kernel) -> Builder {
@@ -88,8 +89,9 @@ fn a_program_that_may_run_may_not_be_overwritten(vm: &Vm) -> TestResult {
     assert_eq!(case.attempt(&["write", "/bin/program"])?, "EPERM");
     assert_eq!(case.attempt(&["rename", "/data/file", "/bin/program"])?, "EPERM");
     assert_eq!(case.attempt(&["unlink", "/bin/program"])?, "EPERM");
-    assert_eq!(case.attempt(&["link", "/data/file", "/bin/more"])?, "EPERM");
+    assert_eq!(case.attempt(&["link", "/data/file", "/bin/further"])?, "EPERM");
     // And what may be written may not run, nor by a further name.
+    assert!(vm.sh(&format!("chmod 755 {}/data/file", case.container.rootfs()))?.success());
     assert_eq!(case.attempt(&["exec", "/data/file"])?, "EPERM");
     assert_eq!(case.attempt(&["link", "/bin/echo", "/data/echo"])?, "EPERM");
     case.end()
@@ -207,5 +209,43 @@ fn a_flood_of_denials_hides_none_and_frees_nothing(vm: &Vm) -> TestResult {
     assert_eq!(case.attempt(&["exec", "/bin/echo", "x"])?, "EPERM");
     assert!(denied()? >= before + 5001, "every denial is counted, told or not");
     case.enforcer.wait_for_event("what followed the flood", |event| event.container.profile == "flood" && path_of(event) == "/bin/echo")?;
+    case.end()
+}
+
+/// Opens the file for writing, twice: what the first time leaves behind must be right, too.
+fn writes(case: &Case<'_>, path: &str, answer: &str, why: &str) -> TestResult {
+    for _ in 0..2 {
+        assert_eq!(case.attempt(&["write", path])?, answer, "{why}");
+    }
+    Ok(())
+}
+
+/// Grants are kept with the file; none may outlive what it was granted for.
+fn what_was_granted_before_is_not_granted_under_another_name(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: \"/data/dir/**\", access: [write]}]\n";
+    let mut case = Case::new(vm, "kept", rules)?;
+    let root = case.container.rootfs();
+    assert!(
+        vm.sh(&format!(
+            "mkdir -p {root}/data/dir/deep {root}/mnt && echo x >{root}/data/dir/deep/file && chmod 666 {root}/data/dir/deep/file"
+        ))?
+        .success()
+    );
+    case.enforce()?;
+    writes(&case, "/data/dir/deep/file", "allowed", "granted")?;
+    assert!(vm.sh(&format!("mv {root}/data/dir {root}/data/moved"))?.success());
+    writes(&case, "/data/moved/deep/file", "EPERM", "a directory above it was moved")?;
+    assert!(vm.sh(&format!("mv {root}/data/moved {root}/data/dir"))?.success());
+    writes(&case, "/data/dir/deep/file", "allowed", "and moved back")?;
+    assert!(vm.sh(&format!("ln {root}/data/dir/deep/file {root}/data/second"))?.success());
+    writes(&case, "/data/second", "EPERM", "a second name")?;
+    writes(&case, "/data/dir/deep/file", "allowed", "the first name")?;
+    assert!(vm.sh(&format!("rm {root}/data/dir/deep/file"))?.success());
+    writes(&case, "/data/second", "EPERM", "the second name, alone")?;
+    assert!(vm.sh(&format!("mv {root}/data/second {root}/data/dir/third"))?.success());
+    writes(&case, "/data/dir/third", "allowed", "renamed to where it is granted")?;
+    let rules = rules.replace("/data/dir/**", "/data/other");
+    case.enforcer.apply("kept.yaml", &profile("kept", "enforce", &rules))?;
+    writes(&case, "/data/dir/third", "EPERM", "the profile has changed")?;
     case.end()
 }

@@ -74,8 +74,9 @@ fn main() -> ExitCode {
         }
         ["flood", folder, count] => {
             let names = (0..count.parse().unwrap_or(1)).map(|index: u32| format!("{folder}/{index}"));
-            let denied =
-                names.filter(|name| fs::OpenOptions::new().write(true).create(true).open(name).is_err_and(|error| is_denial(&error)));
+            let denied = names.filter(|name| {
+                fs::OpenOptions::new().write(true).create(true).truncate(false).open(name).is_err_and(|error| is_denial(&error))
+            });
             println!("denied {}", denied.count());
             return ExitCode::SUCCESS;
         }

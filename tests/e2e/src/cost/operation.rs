@@ -31,14 +31,14 @@ impl Operation {
     /// Those with a limit are of files three directories deep; `/etc/ssl/private/**` is guarded where a profile names no trees. Paths that are
     /// opened for reading have equal lengths, so that their rows compare.
     pub const ALL: &'static [Self] = &[
-        open("open to read, guarded, first", "first read /etc/ssl/private", 400).within(FIRST),
-        open("open to read, guarded, repeated", "open read /etc/ssl/private/000000", 2000).within(REPEATED),
-        open("open to read, not guarded", "open read /opt/app/modules/000000", 2000).within(REPEATED),
-        open("open to write, repeated", "open write /var/log/app/error.log", 2000).within(REPEATED),
+        open("open to read, guarded, first", "first read /etc/ssl/private", 2000).within(FIRST),
+        open("open to read, guarded, repeated", "open read /etc/ssl/private/000000", 4000).within(REPEATED),
+        open("open to read, not guarded", "open read /opt/app/modules/000000", 4000).within(REPEATED),
+        open("open to write, repeated", "open write /var/log/app/error.log", 4000).within(REPEATED),
         SHORT,
         LONG,
         DEEP,
-        Self { level: false, ..open("vfork + exec + wait", "exec /bin/busybox true", 100).within(EXEC) },
+        Self { level: false, ..open("vfork + exec + wait", "exec /bin/busybox true", 200).within(EXEC) },
         Self { level: false, ..open("UDP socket + connect + close", "connect 127.0.0.1:9", 5000).within(CONNECT) },
     ];
 
@@ -52,11 +52,13 @@ const fn open(name: &'static str, load: &'static str, count: u32) -> Operation {
 }
 
 /// A short name: with [`LONG`] it tells what a byte costs.
-pub(super) const SHORT: Operation = open("open to write, 1 component of 2 bytes", "open write /a", 2000);
+pub(super) const SHORT: Operation = Operation { level: false, ..open("open to write, 1 component of 2 bytes", "open write /a", 2000) };
 /// A long name: with [`DEEP`] it tells what a component costs.
-pub(super) const LONG: Operation = open("open to write, 1 component of 24 bytes", "open write /bbbbbbbbbbbbbbbbbbbbbbb", 2000);
+pub(super) const LONG: Operation =
+    Operation { level: false, ..open("open to write, 1 component of 24 bytes", "open write /bbbbbbbbbbbbbbbbbbbbbbb", 2000) };
 /// A name that is as long and has more components.
-pub(super) const DEEP: Operation = open("open to write, 4 components of 24 bytes", "open write /ccccc/ccccc/ccccc/ccccc", 2000);
+pub(super) const DEEP: Operation =
+    Operation { level: false, ..open("open to write, 4 components of 24 bytes", "open write /ccccc/ccccc/ccccc/ccccc", 2000) };
 
 const FIRST: Limit = Limit { outside: 350, inside: 2000 };
 const REPEATED: Limit = Limit { outside: 350, inside: 650 };
