@@ -125,15 +125,16 @@ impl Row {
     fn checks(&self, kernel: &str) -> Vec<Check> {
         let mut failed = Vec::new();
         let (kernel, operation, level) = (kernel.to_owned(), self.operation, self.is_level_wanted());
-        if level && !self.is_clear() {
-            failed.push(Check::Spread { kernel: kernel.clone(), operation, spread: self.spread });
-        }
         for (from, to, whole, added) in self.growth() {
-            for (what, growth, judged) in [("the whole", whole, true), ("what is added", added, level)] {
+            for (what, growth, judged) in [("the whole", whole, true), ("what is added", added, level && self.is_clear())] {
                 if judged && growth > GROWTH_MAX {
                     failed.push(Check::Growth { kernel: kernel.clone(), operation, what, from, to, growth });
                 }
             }
+        }
+        // A figure is the cheapest round, which repeats better than rounds do: only a growth that noise could explain is in doubt.
+        if level && !self.is_clear() && self.growth().into_iter().any(|(.., added)| added > GROWTH_MAX) {
+            failed.push(Check::Spread { kernel, operation, spread: self.spread });
         }
         failed
     }
@@ -247,7 +248,7 @@ mod tests {
             report.checks()
         };
         let level = noisy(&Operation::ALL[0]);
-        assert!(matches!(level[..], [Check::Spread { .. }, Check::Growth { .. }, Check::Growth { .. }]), "{level:?}");
+        assert!(matches!(level[..], [Check::Spread { .. }]), "{level:?}");
         let other = Operation::ALL.iter().find(|operation| !operation.level).unwrap();
         assert_eq!(noisy(other), [], "2 % of the whole is within what it may grow by");
     }
