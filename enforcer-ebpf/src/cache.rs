@@ -13,8 +13,8 @@ use core::ptr::{read_volatile, write_volatile};
 use portcullis_abi::{ProfileWord, access::Access};
 
 use crate::kernel::{
-    DENTRY_NAME, DENTRY_PARENT, FILE_INODE, FILE_PATH, HASH_SEED, INODE_NLINK, PATH_DENTRY, QSTR_HASH, QSTR_LEN, Typed, global, probe,
-    probe_pair,
+    DENTRY_NAME, DENTRY_PARENT, FACTOR, FILE_INODE, FILE_PATH, HASH_SEED, INODE_NLINK, PATH_DENTRY, QSTR_HASH, QSTR_LEN, Typed, global,
+    probe, probe_pair,
 };
 
 /// Address of the kernel's `rename_lock`, set by the loader; 0 where it is not known: nothing is kept.
@@ -34,9 +34,6 @@ pub struct Grant {
 /// What was granted of a file when it was last opened in a container. Gone with the inode; overwritten by the next container that opens it.
 #[btf_map]
 pub static GRANTS: InodeStorage<Grant> = InodeStorage::new();
-
-/// Spreads a word over all bits: 2^64 divided by the golden ratio.
-const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Where a grant is kept, as of now.
 #[derive(Clone, Copy)]

@@ -22,6 +22,9 @@ pub static HOST_MOUNT_NAMESPACE: u64 = 0;
 #[unsafe(no_mangle)]
 pub static HASH_SEED: u64 = 0;
 
+/// Spreads a word over all bits, in hashes: 2^64 divided by the golden ratio.
+pub const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A global that the loader sets. The section is frozen before loading, so the verifier sees a constant.
 #[inline(always)]
 pub fn global(value: &u64) -> u64 {

@@ -8,7 +8,7 @@ use aya_ebpf::{
     macros::{btf_tracepoint, lsm},
     programs::{BtfTracePointContext, LsmContext},
 };
-use portcullis_abi::{Container, ContainerLife, Counter, Mode, Operation};
+use portcullis_abi::{Container, ContainerLife, Counter, Mode, Operation, SELECTORS};
 
 use crate::{
     judge::{self, defer_to_earlier},
@@ -19,8 +19,6 @@ use crate::{
     subject::{self, Found, Subject},
 };
 
-/// The profile whose table names containers by the paths of their cgroups.
-const SELECTORS: u32 = 0;
 /// How long a cgroup's path can be: the length of the kernel's buffer (`TRACE_CGROUP_PATH_LEN`, `kernel/cgroup/cgroup-internal.h`).
 const CGROUP_PATH_MAX: u32 = 1024;
 /// The child's state could not be kept.

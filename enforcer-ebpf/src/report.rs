@@ -10,7 +10,7 @@ use portcullis_abi::{
 };
 
 use crate::{
-    kernel::{HASH_SEED, MM_ARG_END, MM_ARG_START, TASK_LEADER, TASK_MM, TASK_PARENT, TASK_START, TASK_TGID, current, global},
+    kernel::{FACTOR, HASH_SEED, MM_ARG_END, MM_ARG_START, TASK_LEADER, TASK_MM, TASK_PARENT, TASK_START, TASK_TGID, current, global},
     maps::{EVENTS, LOST, SEEN, Seen, SeenKey, count},
     repeat::{CONTINUE, STOP, repeat},
     scratch::{Claim, masked},
@@ -171,9 +171,6 @@ unsafe fn output(event: *mut u8, length: usize, slot: u32) -> bool {
     }
     false
 }
-
-/// Spreads a word over all bits: 2^64 divided by the golden ratio.
-const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A hash under way.
 #[repr(C)]

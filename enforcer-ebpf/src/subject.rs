@@ -15,7 +15,7 @@ use portcullis_abi::{Counter, TaskState};
 
 use crate::{
     kernel::{
-        CGROUP_NODE, CSS_SET_CGROUP, HOST_MOUNT_NAMESPACE, MNT_NS_COMMON, NODE_ID, NS_INUM, NSPROXY_MNT, TASK_CGROUPS, TASK_LEADER,
+        CGROUP_NODE, CSS_SET_CGROUP, FACTOR, HOST_MOUNT_NAMESPACE, MNT_NS_COMMON, NODE_ID, NS_INUM, NSPROXY_MNT, TASK_CGROUPS, TASK_LEADER,
         TASK_NSPROXY, TASK_START, TASK_STORAGE, Typed, current, global,
     },
     maps::{ARMED, CONTAINERS, EPOCH, LIVES, OUTSIDE, OUTSIDE_ENTRIES, TASKS, count},
@@ -134,7 +134,7 @@ fn cgroup_of(task: Typed) -> u64 {
 fn epoch() -> u64 {
     match EPOCH.get_ptr(0) {
         // SAFETY: one aligned word, which user space raises.
-        Some(epoch) => (unsafe { core::ptr::read_volatile(epoch) } + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        Some(epoch) => (unsafe { core::ptr::read_volatile(epoch) } + 1).wrapping_mul(FACTOR),
         None => 0,
     }
 }

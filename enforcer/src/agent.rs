@@ -11,7 +11,7 @@
 
 use anyhow::Context as _;
 use portcullis_abi::{
-    Action, Container, Mode, Operation, ProfileWord,
+    Action, Container, Mode, Operation, ProfileWord, SELECTORS,
     event::{self, RawEvent},
 };
 use portcullis_api::ContainerRules;
@@ -31,8 +31,6 @@ use crate::{
     store::{Store, name_of},
 };
 
-/// The index of the table that names containers. The kernel programs know it.
-pub const SELECTORS: u32 = 0;
 /// The index of the profile of containers that nobody knows yet: everything is allowed and told.
 pub const UNKNOWN: u32 = 1;
 /// The index of the canary's profile.
@@ -146,16 +144,20 @@ impl Agent {
 
     /// Notes every container that runs, and arms those that the kernel does not know.
     fn find_containers(&mut self) -> anyhow::Result<()> {
-        let bound: BTreeMap<u64, Container> =
-            self.maps.containers()?.into_iter().map(|(_, container)| (container.cgroup, container)).collect();
         let found = inventory::containers(&self.cgroup_root, &self.selector)
             .with_context(|| format!("cannot list the cgroups below {}", self.cgroup_root.display()))?;
+        // After the list: what is made meanwhile is armed by the kernel before it can be listed, and must not be taken for older than that.
+        let bound: BTreeMap<u64, Container> =
+            self.maps.containers()?.into_iter().map(|(_, container)| (container.cgroup, container)).collect();
         self.containers = found.iter().map(|found| (found.cgroup, found.key.clone())).collect();
         for found in found {
             if let Some(container) = bound.get(&found.cgroup) {
                 if container.profile >= FIRST {
                     self.indices.entry(found.key).or_insert(container.profile);
                 }
+                continue;
+            }
+            if self.maps.armed(found.cgroup).is_some() {
                 continue;
             }
             let index = self.indices.get(&found.key).copied().unwrap_or(UNKNOWN);

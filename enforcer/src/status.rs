@@ -11,6 +11,7 @@ use crate::{
         load,
         maps::Maps,
         pins::{self, Pins},
+        tables::CHUNK_KIB,
     },
 };
 
@@ -35,9 +36,6 @@ pub struct Status {
     /// What was lost or could not be decided, by kind.
     pub counters: BTreeMap<&'static str, u64>,
 }
-
-/// KiB in a chunk.
-const CHUNK_KIB: u64 = 16;
 
 /// Reads what is pinned below `bpffs`; `None` where nothing is.
 ///

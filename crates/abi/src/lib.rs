@@ -48,5 +48,8 @@ pub const PATH_MAX: usize = 4096;
 /// How many containers a node can hold at once: the length of the slot arrays.
 pub const CONTAINERS_MAX: u32 = 4096;
 
+/// The index of the profile whose table names containers: it maps the paths of cgroups to the indices of profiles.
+pub const SELECTORS: u32 = 0;
+
 /// How many profiles (one for each container of each workload) a node can hold at once.
 pub const PROFILES_MAX: u32 = 4096;

@@ -34,7 +34,7 @@ pub enum ApplyError {
 }
 
 /// KiB in a chunk.
-const CHUNK_KIB: u64 = (CHUNK_SLOTS * 8 / 1024) as u64;
+pub const CHUNK_KIB: u64 = (CHUNK_SLOTS * 8 / 1024) as u64;
 
 /// Which chunks are in use, by whom.
 #[derive(Debug, Default)]
