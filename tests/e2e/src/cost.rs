@@ -9,7 +9,6 @@
 //! In a machine that counts instructions ([`crate::Builder::icount`]) a nanosecond is an instruction, so the unit of every
 //! figure here is instructions per operation. Nothing here runs anything: `benches/kernel` does.
 
-pub mod document;
 mod operation;
 mod report;
 

@@ -37,6 +37,7 @@ pub mod case;
 pub mod cost;
 mod cpio;
 pub mod demo;
+pub mod document;
 pub mod enforcer;
 pub mod error;
 pub mod guest;
@@ -47,6 +48,7 @@ pub mod protocol;
 mod qemu;
 pub mod runc;
 mod testing;
+pub mod verifier;
 mod vm;
 
 pub use builder::Builder;

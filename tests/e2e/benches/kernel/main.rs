@@ -12,14 +12,14 @@ mod guest;
 mod profiles;
 
 use clap::{Parser, ValueEnum};
-use portcullis_e2e::{
-    Kernel,
-    cost::{Report, document},
-};
+use portcullis_e2e::{Kernel, cost::Report, document};
 use std::{error::Error, fs, path::Path, process::ExitCode};
 
 /// Where the tables are kept.
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/performance.md");
+
+/// The command that puts them there.
+const UPDATE: &str = "cargo bench -p portcullis-e2e --bench kernel -- --update";
 
 /// Measures what the kernel programs add to operations, in instructions.
 #[derive(Parser)]
@@ -70,7 +70,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Box<dyn Error>> {
         Format::Json => println!("{}", serde_json::to_string_pretty(&reports)?),
     }
     if arguments.update {
-        fs::write(DOCUMENT, document::with_part(&fs::read_to_string(Path::new(DOCUMENT))?, &tables)?)?;
+        fs::write(DOCUMENT, document::with_part(&fs::read_to_string(Path::new(DOCUMENT))?, UPDATE, &tables)?)?;
     }
     let failed: Vec<_> = reports.iter().flat_map(Report::checks).collect();
     for check in &failed {
