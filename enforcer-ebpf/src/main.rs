@@ -20,6 +20,7 @@
 #![expect(internal_features, reason = "atomic operations, see atomic.rs")]
 
 mod atomic;
+mod bind;
 mod cache;
 mod entry;
 mod exec;

@@ -13,17 +13,45 @@ use crate::{
 
 // `include/linux/socket.h`
 const AF_UNSPEC: u16 = 0;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub const AF_INET: u16 = 2;
+pub const AF_INET6: u16 = 10;
 
 /// `struct sockaddr_in6` (`include/uapi/linux/in6.h`), whose first four bytes are those of `struct sockaddr_in`.
 #[derive(Clone, Copy)]
 #[repr(C)]
-struct SocketAddress {
-    family: u16,
-    port: [u8; 2],
-    v4: [u8; 4],
-    v6: [u8; 16],
+pub struct SocketAddress {
+    pub family: u16,
+    pub port: [u8; 2],
+    pub v4: [u8; 4],
+    pub v6: [u8; 16],
+}
+
+impl SocketAddress {
+    /// Address and port of which nothing is said.
+    #[inline(always)]
+    pub fn unspecified(family: u16) -> Self {
+        Self { family, port: [0; 2], v4: [0; 4], v6: [0; 16] }
+    }
+
+    /// What the kernel copied for a system call.
+    #[inline(always)]
+    pub fn read(from: u64) -> Self {
+        let mut address = Self::unspecified(AF_UNSPEC);
+        // SAFETY: reads no more than the local holds, from the kernel's copy, which is as long as `struct sockaddr_storage` whatever was passed.
+        unsafe { bpf_probe_read_kernel((&raw mut address).cast(), size_of::<Self>() as u32, from as *const _) };
+        address
+    }
+
+    /// Whether it is shorter than its family needs, or of no family that has ports: then the protocol answers EINVAL or EAFNOSUPPORT, and what
+    /// lies behind `length` is of an earlier call.
+    #[inline(always)]
+    pub fn is_short(&self, length: i32) -> bool {
+        match self.family {
+            AF_INET => length < 8,
+            AF_INET6 => length < 24,
+            _ => true,
+        }
+    }
 }
 
 // `include/uapi/linux/in.h`
@@ -72,35 +100,27 @@ fn judge_address(subject: &Subject, word: ProfileWord, operation: Operation, soc
     if sock.0.is_null() {
         return 0;
     }
-    let mut address = SocketAddress { family: 0, port: [0; 2], v4: [0; 4], v6: [0; 16] };
-    // SAFETY: reads no more than the local holds, from the kernel's copy, which is as long as `struct sockaddr_storage` whatever was passed.
-    unsafe { bpf_probe_read_kernel((&raw mut address).cast(), size_of::<SocketAddress>() as u32, from as *const _) };
+    let mut address = SocketAddress::read(from);
     // A message to "no family" goes to the IPv4 address behind it (`udp_sendmsg`, `net/ipv4/udp.c`); a connect to it disconnects.
     if address.family == AF_UNSPEC && matches!(operation, Operation::Send) {
         address.family = sock.member(&SOCK_COMMON).u16(&SOCK_FAMILY);
     }
-    // Shorter than its family needs: the protocol answers EINVAL, and what lies behind is of an earlier call.
-    let needed = match address.family {
-        AF_INET => 8,
-        AF_INET6 => 24,
-        _ => return 0,
-    };
-    if length < needed {
+    if address.is_short(length) {
         return 0;
     }
     let protocol = sock.u16(&SOCK_PROTOCOL) as u8;
-    judge::judge_object(subject, word, operation, access::CONNECT, |scratch| write_key(scratch, protocol, &address))
+    judge::judge_object(subject, word, operation, access::CONNECT, |scratch| write_key(scratch, netkey::CONNECT, protocol, &address))
 }
 
 /// Writes the key of `portcullis_abi::netkey` where a path would be.
 #[inline(always)]
-fn write_key(scratch: Claim, protocol: u8, address: &SocketAddress) -> Resolution {
+pub fn write_key(scratch: Claim, operation: u8, protocol: u8, address: &SocketAddress) -> Resolution {
     const START: usize = PATH_MAX - netkey::LEN;
     scratch.set_start(START);
     let bytes = scratch.bytes();
     // SAFETY: every index is a constant between START and PATH_MAX.
     unsafe {
-        *bytes.add(START) = netkey::CONNECT;
+        *bytes.add(START) = operation;
         *bytes.add(START + netkey::PROTOCOL_AT) = protocol;
         let to = bytes.add(START + netkey::ADDRESS_AT);
         if address.family == AF_INET {

@@ -12,14 +12,15 @@ use portcullis_profile::compile;
 use rustix::{
     fs::{MemfdFlags, memfd_create},
     mm::{MapFlags, ProtFlags, mmap},
+    net::{AddressFamily, SocketType, bind, connect, socket},
 };
 use serde::{Deserialize, Serialize};
 use std::{
     convert::Infallible,
     fs, io,
-    net::UdpSocket,
+    net::{Ipv4Addr, SocketAddrV4},
     os::{
-        fd::AsRawFd,
+        fd::{AsRawFd, OwnedFd},
         unix::{fs::MetadataExt, process::CommandExt},
     },
     path::Path,
@@ -96,8 +97,8 @@ fn rules(executable: &Path) -> anyhow::Result<ContainerRules> {
         exec: vec![ExecRule { path: own }],
         // The libraries that it is linked with, wherever they are.
         files: vec![FileRule { path: path("/**")?, access: [FileAccess::Map].into() }],
-        connect: Vec::new(),
         guard: Some(vec![path("/proc/*/environ")?]),
+        ..ContainerRules::default()
     })
 }
 
@@ -140,8 +141,14 @@ const OPERATIONS: &[(&str, Try)] = &[
         unsafe { mmap(ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE, &file, 0) }?;
         Ok(())
     }),
-    ("connect", || UdpSocket::bind(("127.0.0.1", 0))?.connect(("127.0.0.1", 9))),
+    ("connect", || Ok(connect(&datagram_socket()?, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9))?)),
+    // To a port that the kernel chooses: nothing can be in the way.
+    ("bind", || Ok(bind(&datagram_socket()?, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?)),
 ];
+
+fn datagram_socket() -> io::Result<OwnedFd> {
+    Ok(socket(AddressFamily::INET, SocketType::DGRAM, None)?)
+}
 
 /// The second half of the canary: attempts everything and tells what came of it, as JSON on standard output.
 ///

@@ -32,6 +32,7 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         Operation::Truncate => event::Operation::Truncate,
         Operation::Attributes => event::Operation::Attributes,
         Operation::Send => event::Operation::Send,
+        Operation::Bind => event::Operation::Bind,
         Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => return None,
     };
     let header = &raw.header;
@@ -73,8 +74,9 @@ fn asked(raw: &RawEvent<'_>) -> Vec<FileAccess> {
 }
 
 fn object(raw: &RawEvent<'_>) -> Object {
+    let endpoint = if raw.operation == Operation::Bind { Endpoint::from_bind_key } else { Endpoint::from_connect_key };
     if raw.operation.is_network()
-        && let Some(endpoint) = Endpoint::from_connect_key(raw.object)
+        && let Some(endpoint) = endpoint(raw.object)
     {
         return Object::Endpoint {
             address: Ipv6Addr::from(endpoint.address).to_canonical(),
@@ -207,6 +209,7 @@ mod tests {
             Operation::Exec => portcullis_abi::access::EXEC,
             Operation::Map => portcullis_abi::access::MAP,
             Operation::Connect => portcullis_abi::access::CONNECT,
+            Operation::Bind => portcullis_abi::access::BIND,
             _ => portcullis_abi::access::WRITE,
         }
     }
@@ -232,6 +235,15 @@ mod tests {
         let key: &'static [u8] = Endpoint::v4(6, [169, 254, 169, 254], 80).connect_key().to_vec().leak();
         let shown = json(&raw(Operation::Connect, key));
         assert_eq!(shown["object"], serde_json::json!({"address": "169.254.169.254", "port": 80, "protocol": "TCP"}));
+    }
+
+    #[test]
+    fn a_bind_is_shown_by_its_own_address_and_the_rule_by_its_port() {
+        let key: &'static [u8] = Endpoint::v4(6, [0; 4], 4444).bind_key().to_vec().leak();
+        let shown = json(&raw(Operation::Bind, key));
+        assert_eq!(shown["operation"], "bind");
+        assert_eq!(shown["object"], serde_json::json!({"address": "0.0.0.0", "port": 4444, "protocol": "TCP"}));
+        assert_eq!(shown["rule"], serde_json::json!({"bind": [{"ports": ["4444/TCP"]}]}));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub const CREATE: Access = 1 << 5;
 pub const DELETE: Access = 1 << 6;
 /// Change mode or owner.
 pub const ATTRIBUTES: Access = 1 << 7;
+/// Bind to a port.
+pub const BIND: Access = 1 << 8;
 /// Not a permission: the path lies in a tree whose reads are judged.
 pub const GUARDED: Access = 1 << 30;
 
@@ -55,6 +57,6 @@ mod tests {
 
     #[test]
     fn nothing_granted_lacks_all_that_is_not_an_unguarded_read() {
-        assert_eq!(missing(EXEC | READ | WRITE | MAP | CONNECT, 0), EXEC | WRITE | MAP | CONNECT);
+        assert_eq!(missing(EXEC | READ | WRITE | MAP | CONNECT | BIND, 0), EXEC | WRITE | MAP | CONNECT | BIND);
     }
 }

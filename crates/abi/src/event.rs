@@ -40,6 +40,8 @@ pub enum Operation {
     Attributes = 10,
     /// A message was sent to an address without a connection.
     Send = 11,
+    /// A socket was bound to a port, or made to listen without one; the object is its own address.
+    Bind = 12,
     /// A cgroup that is a container was made; the object is its path below the cgroup root.
     ContainerMade = 16,
     /// The first program of a container was executed.
@@ -52,7 +54,7 @@ impl Operation {
     /// Whether the object is an address and not a path.
     #[must_use]
     pub const fn is_network(self) -> bool {
-        matches!(self, Self::Connect | Self::Send)
+        matches!(self, Self::Connect | Self::Send | Self::Bind)
     }
 
     /// Whether a rule for a file can grant it.
@@ -76,6 +78,7 @@ impl Operation {
             9 => Self::Truncate,
             10 => Self::Attributes,
             11 => Self::Send,
+            12 => Self::Bind,
             16 => Self::ContainerMade,
             17 => Self::ContainerStarted,
             18 => Self::ContainerGone,

@@ -53,6 +53,7 @@ macro_rules! for_each_kernel_field {
             SOCKET_TYPE "socket" ["type"];
             SOCK_COMMON "sock" ["__sk_common"];
             SOCK_FAMILY "sock_common" ["skc_family"];
+            SOCK_PORT "sock_common" ["skc_num"];
             SOCK_PROTOCOL "sock" ["sk_protocol"];
             MESSAGE_NAME "msghdr" ["msg_name"];
             MESSAGE_NAME_LEN "msghdr" ["msg_namelen"];

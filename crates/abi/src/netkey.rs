@@ -11,6 +11,8 @@
 
 /// First byte of the key of a `connect`, and of a message that is sent to an address without one.
 pub const CONNECT: u8 = 1;
+/// First byte of the key of a `bind`, whose address and port are the socket's own.
+pub const BIND: u8 = 2;
 
 /// Length of a key in bytes.
 pub const LEN: usize = 20;
@@ -46,9 +48,19 @@ impl Endpoint {
     /// The key of a `connect` to this endpoint.
     #[must_use]
     pub fn connect_key(&self) -> [u8; LEN] {
+        self.key(CONNECT)
+    }
+
+    /// The key of a `bind` to this endpoint.
+    #[must_use]
+    pub fn bind_key(&self) -> [u8; LEN] {
+        self.key(BIND)
+    }
+
+    fn key(&self, operation: u8) -> [u8; LEN] {
         let mut key = [0; LEN];
         let [high, low] = self.port.to_be_bytes();
-        let bytes = [CONNECT, self.protocol].into_iter().chain(self.address).chain([high, low]);
+        let bytes = [operation, self.protocol].into_iter().chain(self.address).chain([high, low]);
         for (to, from) in key.iter_mut().zip(bytes) {
             *to = from;
         }
@@ -58,11 +70,21 @@ impl Endpoint {
     /// The endpoint that a key of a `connect` names; `None` for any other bytes.
     #[must_use]
     pub fn from_connect_key(key: &[u8]) -> Option<Self> {
+        Self::from_key(CONNECT, key)
+    }
+
+    /// The endpoint that a key of a `bind` names; `None` for any other bytes.
+    #[must_use]
+    pub fn from_bind_key(key: &[u8]) -> Option<Self> {
+        Self::from_key(BIND, key)
+    }
+
+    fn from_key(operation: u8, key: &[u8]) -> Option<Self> {
         let (head, rest) = key.split_first_chunk::<2>()?;
         let (address, port) = rest.split_first_chunk::<16>()?;
         let port: [u8; 2] = port.try_into().ok()?;
         match *head {
-            [CONNECT, protocol] => Some(Self { protocol, address: *address, port: u16::from_be_bytes(port) }),
+            [of, protocol] if of == operation => Some(Self { protocol, address: *address, port: u16::from_be_bytes(port) }),
             _ => None,
         }
     }
@@ -78,6 +100,8 @@ mod tests {
         fn a_key_gives_back_its_endpoint(protocol: u8, address: [u8; 16], port: u16) {
             let endpoint = Endpoint { protocol, address, port };
             prop_assert_eq!(Endpoint::from_connect_key(&endpoint.connect_key()), Some(endpoint));
+            prop_assert_eq!(Endpoint::from_bind_key(&endpoint.bind_key()), Some(endpoint));
+            prop_assert_eq!(Endpoint::from_bind_key(&endpoint.connect_key()), None, "of another operation");
         }
 
         #[test]
@@ -95,6 +119,6 @@ mod tests {
 
     #[test]
     fn no_key_can_be_taken_for_a_path() {
-        assert_ne!(CONNECT, b'/');
+        assert!(![CONNECT, BIND].contains(&b'/'));
     }
 }

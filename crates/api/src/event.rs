@@ -83,6 +83,8 @@ pub enum Operation {
     Attributes,
     /// A message was to be sent to an address without a connection.
     Send,
+    /// A socket was to be bound to a port, or to listen without one.
+    Bind,
 }
 
 /// On what an operation was attempted.
@@ -98,11 +100,11 @@ pub enum Object {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unresolved: Option<Unresolved>,
     },
-    /// The other end of a connection.
+    /// The other end of a connection or message, or the own end of a socket that is bound.
     Endpoint {
         /// Its address; never an IPv4-mapped one.
         address: IpAddr,
-        /// Its port, 0 for protocols that have none.
+        /// Its port, 0 for protocols that have none, and where the kernel chooses one for a socket that is bound.
         port: u16,
         /// The protocol, never `ANY`.
         protocol: Protocol,

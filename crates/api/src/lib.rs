@@ -35,6 +35,6 @@ pub use network::{Cidr, Ports, Protocol};
 pub use path::PathPattern;
 pub use rule::Rule;
 pub use workload_profile::{
-    ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, WorkloadProfile, WorkloadProfileSpec, WorkloadReference,
+    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, WorkloadProfile, WorkloadProfileSpec, WorkloadReference,
 };
 pub use yaml::{LoadError, load, to_yaml};

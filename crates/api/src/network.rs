@@ -1,4 +1,4 @@
-//! What `connect` rules are made of: address ranges and ports, each with one way to be written.
+//! What `connect` and `bind` rules are made of: address ranges and ports, each with one way to be written.
 
 mod cidr;
 mod ports;

@@ -1,6 +1,6 @@
 //! One rule by itself, as the fragment of a profile that says it and nothing else.
 
-use crate::{ConnectRule, ContainerRules, ExecRule, FileRule};
+use crate::{BindRule, ConnectRule, ContainerRules, ExecRule, FileRule};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -15,14 +15,18 @@ pub enum Rule {
     File(FileRule),
     /// Under `connect`.
     Connect(ConnectRule),
+    /// Under `bind`.
+    Bind(BindRule),
 }
 
 impl Rule {
-    /// The rules of a container, one by one: `exec`, then `files`, then `connect`, each in its order.
+    /// The rules of a container, one by one: list after list, each in its order.
     pub fn all_of(container: &ContainerRules) -> impl Iterator<Item = Self> {
         let exec = container.exec.iter().cloned().map(Self::Exec);
         let files = container.files.iter().cloned().map(Self::File);
-        exec.chain(files).chain(container.connect.iter().cloned().map(Self::Connect))
+        let connect = container.connect.iter().cloned().map(Self::Connect);
+        let bind = container.bind.iter().cloned().map(Self::Bind);
+        exec.chain(files).chain(connect).chain(bind)
     }
 }
 
@@ -37,6 +41,10 @@ impl fmt::Display for Rule {
             }
             Self::Connect(rule) => {
                 write!(f, "connect {} ", rule.cidr)?;
+                listed(f, &rule.ports)
+            }
+            Self::Bind(rule) => {
+                f.write_str("bind ")?;
                 listed(f, &rule.ports)
             }
         }
@@ -64,6 +72,8 @@ struct Fragment {
     files: Vec<FileRule>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     connect: Vec<ConnectRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    bind: Vec<BindRule>,
 }
 
 impl From<Rule> for Fragment {
@@ -72,6 +82,7 @@ impl From<Rule> for Fragment {
             Rule::Exec(rule) => Self { exec: vec![rule], ..Self::default() },
             Rule::File(rule) => Self { files: vec![rule], ..Self::default() },
             Rule::Connect(rule) => Self { connect: vec![rule], ..Self::default() },
+            Rule::Bind(rule) => Self { bind: vec![rule], ..Self::default() },
         }
     }
 }
@@ -82,7 +93,9 @@ impl TryFrom<Fragment> for Rule {
     fn try_from(fragment: Fragment) -> Result<Self, Self::Error> {
         let exec = fragment.exec.into_iter().map(Self::Exec);
         let files = fragment.files.into_iter().map(Self::File);
-        let mut rules = exec.chain(files).chain(fragment.connect.into_iter().map(Self::Connect));
+        let connect = fragment.connect.into_iter().map(Self::Connect);
+        let bind = fragment.bind.into_iter().map(Self::Bind);
+        let mut rules = exec.chain(files).chain(connect).chain(bind);
         match (rules.next(), rules.next()) {
             (Some(rule), None) => Ok(rule),
             _ => Err("a fragment that is not exactly one rule"),
@@ -100,6 +113,7 @@ mod tests {
             (r#"{"exec":[{"path":"/usr/sbin/nginx"}]}"#, "exec /usr/sbin/nginx"),
             (r#"{"files":[{"path":"/x","access":["read","write"]}]}"#, "files read,write /x"),
             (r#"{"connect":[{"cidr":"10.0.0.7/32","ports":["53/TCP","53/UDP"]}]}"#, "connect 10.0.0.7/32 53/TCP,53/UDP"),
+            (r#"{"bind":[{"ports":["8080/TCP","0/UDP"]}]}"#, "bind 8080/TCP,0/UDP"),
         ] {
             let rule: Rule = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&rule).unwrap(), json);

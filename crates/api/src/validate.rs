@@ -4,7 +4,7 @@
 
 mod names;
 
-use crate::{ContainerRules, WorkloadProfile, WorkloadReference};
+use crate::{ContainerRules, Ports, WorkloadProfile, WorkloadReference};
 use std::{collections::BTreeSet, fmt};
 
 /// One step from a value to a part of it.
@@ -124,11 +124,15 @@ impl Check {
                 );
             }
         }
-        for (index, rule) in container.connect.iter().enumerate() {
-            if rule.ports.is_empty() {
-                let field = at.field("connect").entry(index).field("ports");
-                self.problem(field, "empty, so the rule grants nothing: list ports as `5432/TCP`, or `*/ANY` for all");
-            }
+        self.some_ports(&at.field("connect"), container.connect.iter().map(|rule| &rule.ports));
+        self.some_ports(&at.field("bind"), container.bind.iter().map(|rule| &rule.ports));
+    }
+
+    /// Each rule of the list has ports.
+    fn some_ports<'p>(&mut self, list: &FieldPath, rules: impl Iterator<Item = &'p BTreeSet<Ports>>) {
+        for (index, _) in rules.enumerate().filter(|(_, ports)| ports.is_empty()) {
+            let field = list.entry(index).field("ports");
+            self.problem(field, "empty, so the rule grants nothing: list ports as `5432/TCP`, or `*/ANY` for all");
         }
     }
 
@@ -176,7 +180,7 @@ mod tests {
             value["spec"]["workload"]["kind"] = json!("deployment");
             value["spec"]["containers"] = json!([
                 { "name": "web", "exec": [{ "path": "/a" }, { "path": "/a" }], "files": [{ "path": "/b", "access": [] }] },
-                { "name": "web", "connect": [{ "cidr": "10.0.0.0/8", "ports": [] }] },
+                { "name": "web", "connect": [{ "cidr": "10.0.0.0/8", "ports": [] }], "bind": [{ "ports": ["80/TCP"] }, { "ports": [] }] },
             ]);
         });
         let fields: Vec<_> = found.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
@@ -190,6 +194,7 @@ mod tests {
                 "spec.containers[0].exec[1].path",
                 "spec.containers[0].files[0].access",
                 "spec.containers[1].connect[0].ports",
+                "spec.containers[1].bind[1].ports",
             ]
         );
     }

@@ -108,6 +108,10 @@ pub struct ContainerRules {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["cidr"]))]
     pub connect: Vec<ConnectRule>,
+    /// On which ports it may receive.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub bind: Vec<BindRule>,
     /// The trees whose reads are judged. Absent: service account tokens, other processes' memory and environment, password hashes,
     /// SSH keys and the like (the list is in the reference). An empty list guards nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -176,6 +180,15 @@ impl fmt::Display for FileAccess {
 pub struct ConnectRule {
     /// The addresses.
     pub cidr: Cidr,
+    /// The ports; at least one entry.
+    #[schemars(length(min = 1))]
+    pub ports: BTreeSet<Ports>,
+}
+
+/// Grants to bind sockets to these ports, of whatever address of the container. Port 0 is one that the kernel chooses.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BindRule {
     /// The ports; at least one entry.
     #[schemars(length(min = 1))]
     pub ports: BTreeSet<Ports>,

@@ -8,7 +8,7 @@ mod network;
 use crate::observation::{Observation, access_bit};
 use portcullis_abi::{Access, access};
 use portcullis_api::{ContainerRules, InvalidValue, PathPattern, Rule, guard};
-use portcullis_matcher::{Builder, Limits, PatternError, Table};
+use portcullis_matcher::{Builder, Limits, Pattern, PatternError, Table};
 use std::collections::BTreeSet;
 
 /// A table and how it is applied.
@@ -27,6 +27,7 @@ impl Compiled {
         let granted = match observation {
             Observation::Exec(path) | Observation::Open(path, _) | Observation::Map(path) => self.table.accept_of(path.bytes()),
             Observation::Connect(endpoint) => self.table.accept_of(&endpoint.connect_key()),
+            Observation::Bind(endpoint) => self.table.accept_of(&endpoint.bind_key()),
         };
         access::missing(observation.asked(), granted)
     }
@@ -94,15 +95,16 @@ pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled
     let named = |rule: String, source| CompileError::Rule { container: rules.name.clone(), rule, source };
     for rule in Rule::all_of(rules) {
         let paths = |path: &PathPattern, granted| vec![(path.pattern().clone(), granted)];
+        let keys = |patterns: Result<Vec<Pattern>, PatternError>, granted| match patterns {
+            Ok(patterns) => Ok(patterns.into_iter().map(|pattern| (pattern, granted)).collect()),
+            Err(source) => Err(CompileError::Key { container: rules.name.clone(), rule: rule.to_string(), source }),
+        };
         let patterns = match &rule {
             // The kernel maps a program to run it, so who may execute may map.
             Rule::Exec(exec) => paths(&exec.path, access::EXEC | access::MAP),
             Rule::File(file) => paths(&file.path, file.access.iter().fold(0, |all, used| all | access_bit(*used))),
-            Rule::Connect(connect) => network::patterns(connect)
-                .map_err(|source| CompileError::Key { container: rules.name.clone(), rule: rule.to_string(), source })?
-                .into_iter()
-                .map(|pattern| (pattern, access::CONNECT))
-                .collect(),
+            Rule::Connect(connect) => keys(network::connect(connect), access::CONNECT)?,
+            Rule::Bind(bind) => keys(network::bind(bind), access::BIND)?,
         };
         for (pattern, granted) in patterns {
             // A rule that lists no access grants nothing; there is no value for it in a table.
@@ -135,7 +137,7 @@ fn with_most_wildcards(rules: &ContainerRules) -> Vec<String> {
     let path = |rule: &Rule| match rule {
         Rule::Exec(exec) => exec.path.to_string(),
         Rule::File(file) => file.path.to_string(),
-        Rule::Connect(_) => String::new(),
+        Rule::Connect(_) | Rule::Bind(_) => String::new(),
     };
     let mut counted: Vec<_> = Rule::all_of(rules).map(|rule| (path(&rule).matches('*').count(), rule.to_string())).collect();
     counted.retain(|(count, _)| *count > 0);

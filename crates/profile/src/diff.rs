@@ -68,8 +68,9 @@ fn subject(line: &Line) -> (u8, String) {
         Line::Rule(Rule::Exec(rule)) => (0, rule.path.to_string()),
         Line::Rule(Rule::File(rule)) => (1, rule.path.to_string()),
         Line::Rule(Rule::Connect(rule)) => (2, rule.cidr.to_string()),
-        Line::Guard(path) => (3, path.clone()),
-        Line::DefaultGuard | Line::NoGuard => (3, String::new()),
+        Line::Rule(Rule::Bind(_)) => (3, String::new()),
+        Line::Guard(path) => (9, path.clone()),
+        Line::DefaultGuard | Line::NoGuard => (9, String::new()),
     }
 }
 
@@ -99,6 +100,13 @@ mod tests {
             shown,
             ["- exec /bin/a", "+ files map /a", "- files write /x", "+ files read,write /x", "+ guard by default", "- guard /etc/shadow"]
         );
+    }
+
+    #[test]
+    fn the_ports_to_bind_are_shown_before_and_after() {
+        let ports = |ports: &str| rules(&format!(r#"{{"name":"a","bind":[{{"ports":[{ports}]}}]}}"#));
+        let shown: Vec<_> = diff(&ports(r#""80/TCP""#), &ports(r#""80-81/TCP""#)).iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["- bind 80/TCP", "+ bind 80-81/TCP"]);
     }
 
     #[test]

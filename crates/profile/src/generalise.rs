@@ -21,7 +21,7 @@
 //!
 //! Addresses are single addresses and ports single ports, *ephemeral* ones (32768 and above) included. A server that is reached on one was
 //! told which by another connection (passive FTP, RPC), and from outside it cannot be told from a listener of an attacker; a range of
-//! ports would grant both, so that range is for a person to write.
+//! ports would grant both, so that range is for a person to write. A port that the kernel chose is bound to as port 0, which is stable.
 
 mod identifier;
 mod temporary;
@@ -37,7 +37,7 @@ const NUMBER: &str = "[0-9]*";
 pub fn generalise(observation: &Observation) -> Rule {
     match observation {
         Observation::Open(path, uses) => Rule::File(FileRule { path: data_path(path), access: uses.clone() }),
-        Observation::Exec(_) | Observation::Map(_) | Observation::Connect(_) => rule_for(observation),
+        Observation::Exec(_) | Observation::Map(_) | Observation::Connect(_) | Observation::Bind(_) => rule_for(observation),
     }
 }
 

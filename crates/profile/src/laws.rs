@@ -5,7 +5,7 @@ use crate::{
     merge::{merge, merge_all},
     normalise, rule_for,
 };
-use portcullis_abi::netkey::Endpoint;
+use portcullis_abi::netkey::{self, Endpoint};
 use portcullis_api::{ContainerRules, FileAccess, PathPattern, Rule};
 use proptest::{collection::vec, prelude::*, sample};
 
@@ -43,7 +43,9 @@ fn observations() -> impl Strategy<Value = Observation> {
         2 => paths().prop_map(Observation::Exec),
         1 => paths().prop_map(Observation::Map),
         4 => (paths(), uses).prop_map(|(path, uses)| Observation::Open(path, uses.into_iter().collect())),
-        2 => (protocol, address, port).prop_map(|(protocol, address, port)| Observation::Connect(Endpoint { protocol, address, port })),
+        2 => (protocol.clone(), address.clone(), port.clone())
+            .prop_map(|(protocol, address, port)| Observation::Connect(Endpoint { protocol, address, port })),
+        1 => (protocol, address, port).prop_map(|(protocol, address, port)| Observation::Bind(Endpoint { protocol, address, port })),
     ]
 }
 
@@ -60,6 +62,8 @@ fn rules() -> impl Strategy<Value = Rule> {
         r#"{"connect":[{"cidr":"10.0.0.0/30","ports":["50-52/TCP","*/UDP"]}]}"#,
         r#"{"connect":[{"cidr":"::/0","ports":["53/TCP","52/ANY"]}]}"#,
         r#"{"connect":[{"cidr":"10.0.0.1/32","ports":["51/TCP","50-60/ANY"]}]}"#,
+        r#"{"bind":[{"ports":["51/TCP","50-60/ANY"]}]}"#,
+        r#"{"bind":[{"ports":["*/UDP","52/TCP"]}]}"#,
     ]);
     let written = written.prop_map(|json| serde_json::from_str(json).unwrap());
     prop_oneof![2 => observations().prop_map(|observation| generalise(&observation)), 1 => written]
@@ -90,6 +94,13 @@ fn sibling(observation: &Observation, bit: usize) -> Observation {
             let mut key = endpoint.connect_key();
             key[1 + bit / 8] ^= 1 << (bit % 8);
             Observation::Connect(Endpoint::from_connect_key(&key).unwrap())
+        }
+        // The address is no part of what is granted: the protocol, then the port.
+        Observation::Bind(endpoint) => {
+            let mut key = endpoint.bind_key();
+            let at = if bit < 8 { netkey::PROTOCOL_AT } else { netkey::PORT_AT + bit / 8 % 2 };
+            key[at] ^= 1 << (bit % 8);
+            Observation::Bind(Endpoint::from_bind_key(&key).unwrap())
         }
     }
 }

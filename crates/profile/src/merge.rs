@@ -1,13 +1,13 @@
 //! One rule into the rules of a container.
 //!
-//! A rule is taken apart into *grants*: a path with one use, or a range of addresses with some ports. What the rules already grant is
+//! A rule is taken apart into *grants*: a path with one use, or a range of addresses with some ports (to bind, of any address). What the rules already grant is
 //! not added, and what the new rule covers is taken out, so that the outcome is the set of the widest grants, whatever the order: merging is
 //! associative, commutative and idempotent. What a person wrote stays as it is until something wider comes. Executing includes mapping
 //! as code, so a file's `map` goes where an `exec` rule covers it.
 //!
 //! The lists are sorted, a path or range is listed once, and ports that touch are one range.
 
-mod connect;
+mod network;
 
 use crate::cover::{covers, supersedes};
 use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, Rule};
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The bounds of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most entries of one container: `exec`, `files` and `connect` together.
+    /// The most entries of one container, all lists but `guard` together.
     pub rules: usize,
 }
 
@@ -62,7 +62,7 @@ pub fn merge(rules: &mut ContainerRules, rule: &Rule, limits: Limits) -> Result<
 /// How many rules there are.
 #[must_use]
 pub fn entries(rules: &ContainerRules) -> usize {
-    rules.exec.len() + rules.files.len() + rules.connect.len()
+    rules.exec.len() + rules.files.len() + rules.connect.len() + rules.bind.len()
 }
 
 /// Adds the rule. Whether it granted anything new.
@@ -70,14 +70,19 @@ fn add(rules: &mut ContainerRules, rule: &Rule) -> bool {
     match rule {
         Rule::Exec(exec) => add_exec(rules, exec),
         Rule::File(file) => add_file(rules, file),
-        Rule::Connect(connect) => match connect::with(&rules.connect, connect) {
-            Some(merged) => {
-                rules.connect = merged;
-                true
-            }
-            None => false,
-        },
+        Rule::Connect(connect) => replaced(&mut rules.connect, |list| network::with_connect(list, connect)),
+        Rule::Bind(bind) => replaced(&mut rules.bind, |list| network::with_bind(list, bind)),
     }
+}
+
+/// Puts the merged list in the place of the old one, where there is one.
+fn replaced<R>(list: &mut Vec<R>, merge: impl FnOnce(&[R]) -> Option<Vec<R>>) -> bool {
+    let merged = merge(list);
+    let changed = merged.is_some();
+    if let Some(merged) = merged {
+        *list = merged;
+    }
+    changed
 }
 
 fn add_exec(rules: &mut ContainerRules, new: &ExecRule) -> bool {
@@ -190,6 +195,14 @@ mod tests {
         both(connect("10.0.0.1/32", &["53/TCP"]), connect("10.0.0.1/32", &["53/UDP"]), &["connect 10.0.0.1/32 53/TCP,53/UDP"]);
         both(connect("10.0.0.1/32", &["80-85/TCP"]), connect("10.0.0.1/32", &["84-90/TCP"]), &["connect 10.0.0.1/32 80-90/TCP"]);
         both(connect("10.0.0.1/32", &["80/TCP"]), connect("10.0.0.1/32", &["*/ANY"]), &["connect 10.0.0.1/32 */ANY"]);
+    }
+
+    #[test]
+    fn all_ports_to_bind_are_one_rule() {
+        let bind = |ports: &[&str]| json!({ "bind": [{ "ports": ports }] });
+        both(bind(&["8080/TCP"]), bind(&["53/UDP", "8081/TCP"]), &["bind 8080-8081/TCP,53/UDP"]);
+        both(bind(&["8080/TCP"]), bind(&["*/TCP"]), &["bind */TCP"]);
+        both(bind(&["0/UDP"]), connect("::/0", &["0/UDP"]), &["connect ::/0 0/UDP", "bind 0/UDP"]);
     }
 
     #[test]

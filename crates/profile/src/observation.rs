@@ -2,7 +2,7 @@
 
 use portcullis_abi::{Access, Operation, Resolution, access, event::RawEvent, netkey::Endpoint};
 use portcullis_api::{
-    Cidr, ConnectRule, ExecRule, FileAccess, FileRule, InvalidValue, PathPattern, Ports, Protocol, Rule,
+    BindRule, Cidr, ConnectRule, ExecRule, FileAccess, FileRule, InvalidValue, PathPattern, Ports, Protocol, Rule,
     event::{Remedy, Unresolved},
 };
 use std::{collections::BTreeSet, net::Ipv6Addr};
@@ -18,6 +18,8 @@ pub enum Observation {
     Map(ObservedPath),
     /// A socket was connected.
     Connect(Endpoint),
+    /// A socket was bound, or made to listen without having been bound: to port 0.
+    Bind(Endpoint),
 }
 
 /// A path as the kernel reports it: absolute, without `.`, `..` and empty components.
@@ -83,6 +85,7 @@ impl Observation {
             Operation::Exec => Ok(Self::Exec(path()?)),
             Operation::Map => Ok(Self::Map(path()?)),
             Operation::Connect | Operation::Send => Endpoint::from_connect_key(event.object).map(Self::Connect).ok_or(Unresolvable::Key),
+            Operation::Bind => Endpoint::from_bind_key(event.object).map(Self::Bind).ok_or(Unresolvable::Key),
             // A further name by which the file could be executed.
             Operation::Link if event.header.missing & access::EXEC != 0 => Ok(Self::Exec(path()?)),
             Operation::Open
@@ -106,6 +109,7 @@ impl Observation {
             Self::Exec(_) => access::EXEC,
             Self::Map(_) => access::MAP,
             Self::Connect(_) => access::CONNECT,
+            Self::Bind(_) => access::BIND,
             Self::Open(_, uses) => uses.iter().map(|used| access_bit(*used)).fold(0, |all, bit| all | bit),
         }
     }
@@ -128,11 +132,15 @@ pub fn rule_for(observation: &Observation) -> Rule {
         Observation::Exec(path) => Rule::Exec(ExecRule { path: path.literal.clone() }),
         Observation::Open(path, uses) => Rule::File(FileRule { path: path.literal.clone(), access: uses.clone() }),
         Observation::Map(path) => Rule::File(FileRule { path: path.literal.clone(), access: [FileAccess::Map].into() }),
-        Observation::Connect(endpoint) => Rule::Connect(ConnectRule {
-            cidr: Cidr::host(Ipv6Addr::from(endpoint.address).into()),
-            ports: [Ports::one(Protocol::Number(endpoint.protocol), endpoint.port)].into(),
-        }),
+        Observation::Connect(endpoint) => {
+            Rule::Connect(ConnectRule { cidr: Cidr::host(Ipv6Addr::from(endpoint.address).into()), ports: ports_of(endpoint) })
+        }
+        Observation::Bind(endpoint) => Rule::Bind(BindRule { ports: ports_of(endpoint) }),
     }
+}
+
+fn ports_of(endpoint: &Endpoint) -> BTreeSet<Ports> {
+    [Ports::one(Protocol::Number(endpoint.protocol), endpoint.port)].into()
 }
 
 /// What an event says of the way out: the exact rule, or why there is none.
@@ -182,12 +190,14 @@ mod tests {
     #[test]
     fn the_rule_of_an_event_is_exact() {
         let key = Endpoint::v4(17, [10, 96, 0, 10], 53).connect_key();
+        let bound = Endpoint::v4(6, [127, 0, 0, 1], 8080).bind_key();
         for (operation, missing, object, rule) in [
             (Operation::Exec, access::EXEC, &b"/bin/a b"[..], r"exec /bin/a\x20b"),
             (Operation::Map, access::MAP, b"/lib/x.so", "files map /lib/x.so"),
             (Operation::Open, access::WRITE, b"/tmp/tmpabcdefgh", "files write /tmp/tmpabcdefgh"),
             (Operation::Open, access::READ | access::WRITE, b"/x", "files read,write /x"),
             (Operation::Connect, access::CONNECT, &key, "connect 10.96.0.10/32 53/UDP"),
+            (Operation::Bind, access::BIND, &bound, "bind 8080/TCP"),
         ] {
             assert_eq!(told(&event(operation, Resolution::Named, missing, object)), rule);
         }
@@ -220,6 +230,7 @@ mod tests {
             (Operation::ContainerMade, 0, &b"/kubepods"[..], Unresolvable::Life),
             (Operation::Open, 0, b"/x", Unresolvable::Granted),
             (Operation::Connect, access::CONNECT, b"/x", Unresolvable::Key),
+            (Operation::Bind, access::BIND, &Endpoint::v4(6, [10, 0, 0, 1], 80).connect_key(), Unresolvable::Key),
         ] {
             assert_eq!(Observation::from_event(&event(operation, Resolution::Named, missing, object)), Err(reason));
         }

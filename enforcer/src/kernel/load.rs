@@ -60,6 +60,8 @@ pub const PROGRAMS: &[(&str, Hook)] = &[
     ("path_chown", Hook::Lsm),
     ("socket_connect", Hook::Lsm),
     ("socket_sendmsg", Hook::Lsm),
+    ("socket_bind", Hook::Lsm),
+    ("socket_listen", Hook::Lsm),
 ];
 
 /// Why the programs could not be loaded.

@@ -107,6 +107,24 @@ impl<'vm> Enforcer<'vm> {
         }
     }
 
+    /// Waits until a file of the guest, as a profile that is being learned, says what is wanted; its text.
+    ///
+    /// # Errors
+    /// Where it does not say so soon: what it says instead.
+    pub fn wait_for_file(&self, path: &str, wanted: impl Fn(&str) -> bool) -> Result<String, Error> {
+        let deadline = Instant::now() + SOON;
+        loop {
+            let text = self.vm.read_text(path)?;
+            if wanted(&text) {
+                return Ok(text);
+            }
+            if Instant::now() > deadline {
+                return Err(Error::Guest { what: format!("wait for what {path} says"), message: text });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Every event so far.
     ///
     /// # Errors

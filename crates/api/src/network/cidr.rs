@@ -1,10 +1,15 @@
 //! Address ranges.
 
 use crate::InvalidValue;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
 /// A range of addresses, `10.96.0.10/32` or `2001:db8::/32` (RFC 4632, RFC 4291 section 2.3), with no bits set behind its prefix.
 ///
@@ -16,6 +21,9 @@ pub struct Cidr(IpNet);
 
 impl Cidr {
     pub(crate) const SCHEMA_NAME: &str = "Cidr";
+
+    /// Every address, IPv4 ones too: `::/0`.
+    pub const ALL: Self = Self(IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)));
 
     /// The range of that one address; an IPv4-mapped one becomes IPv4.
     #[must_use]
@@ -149,7 +157,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_text_of_a_range_reads_back(address: u128, bits in 0u8..=128) {
-            let net = ipnet::Ipv6Net::new(address.into(), bits).unwrap().trunc();
+            let net = Ipv6Net::new(address.into(), bits).unwrap().trunc();
             prop_assume!(bits < 96 || net.addr().to_ipv4_mapped().is_none());
             let cidr = Cidr(net.into());
             prop_assert_eq!(cidr.to_string().parse::<Cidr>(), Ok(cidr));

@@ -1,7 +1,7 @@
 use super::*;
-use crate::{ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Protocol, WorkloadReference};
+use crate::{BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Protocol, WorkloadReference};
 use proptest::{collection::vec, option, prelude::*, sample};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const GOOD: &str = r#"apiVersion: portcullis.dev/v1alpha1
 kind: WorkloadProfile
@@ -47,6 +47,21 @@ fn a_profile_is_read_and_written_back_as_it_was() {
 }
 
 #[test]
+fn ports_to_bind_are_read_and_written_back_as_they_were() {
+    let text = GOOD.replace("    guard:", "    bind:\n    - {ports: [8080/TCP, 0/UDP]}\n    guard:");
+    let profiles = load("f", &text).unwrap();
+    let ports = ["8080/TCP", "0/UDP"].map(|text| text.parse().unwrap());
+    assert_eq!(profiles[0].spec.containers[0].bind, [BindRule { ports: ports.into() }]);
+    assert_eq!(to_yaml(&profiles[0]).unwrap(), text);
+    refuses("    guard:", "    bind: [{ports: []}]\n    guard:", "19:20: spec.containers[0].bind[0].ports: empty");
+    refuses(
+        "    guard:",
+        "    bind: [{cidr: \"::/0\", ports: [80/TCP]}]\n    guard:",
+        "19:13: spec.containers[0].bind[0].cidr: unknown field",
+    );
+}
+
+#[test]
 fn every_document_is_read_and_empty_ones_are_passed_over() {
     let text = format!("---\n{GOOD}---\n# nothing\n---\n{}", GOOD.replace("deployment-web", "other"));
     let profiles = load("f", &text).unwrap();
@@ -78,7 +93,7 @@ fn unknown_fields_are_refused_at_every_level() {
     refuses("kind: W", "status: {}\nkind: W", "2:1: status: unknown field: the fields here are apiVersion");
     refuses("  namespace: shop", "  namespaces: x\n  namespace: shop", "4:3: metadata.namespaces: unknown field");
     refuses("  mode: enforce", "  mode: enforce\n  capabilities: []", "9:3: spec.capabilities: unknown field");
-    refuses("    guard:", "    bind: [{ports: [80/TCP]}]\n    guard:", "19:5: spec.containers[0].bind: unknown field");
+    refuses("    guard:", "    syscalls: [read]\n    guard:", "19:5: spec.containers[0].syscalls: unknown field");
     refuses(
         "    - path: /usr/sbin/nginx",
         "    - path: /usr/sbin/nginx\n      as: [sh]",
@@ -226,19 +241,24 @@ fn connects() -> impl Strategy<Value = ConnectRule> {
         any::<u32>().prop_map(|a| format!("{}/32", std::net::Ipv4Addr::from(a))),
         (16u8..48).prop_map(|b| format!("2001::/{b}"))
     ];
+    (cidr, ports()).prop_map(|(cidr, ports)| ConnectRule { cidr: cidr.parse().unwrap(), ports })
+}
+
+fn ports() -> impl Strategy<Value = BTreeSet<Ports>> {
     let ports = (prop_oneof![Just(Protocol::TCP), Just(Protocol::Any), Just(Protocol::Number(200))], any::<u16>())
         .prop_map(|(protocol, port)| Ports::one(protocol, port));
-    (cidr, proptest::collection::btree_set(ports, 1..4)).prop_map(|(cidr, ports)| ConnectRule { cidr: cidr.parse().unwrap(), ports })
+    proptest::collection::btree_set(ports, 1..4)
 }
 
 fn containers() -> impl Strategy<Value = ContainerRules> {
     let access = sample::subsequence(FileAccess::ALL.to_vec(), 1..=FileAccess::ALL.len());
     let files = (paths(), access).prop_map(|(path, access)| FileRule { path, access: access.into_iter().collect() });
     let name = "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?";
-    (name, vec(paths(), 0..5), vec(files, 0..5), vec(connects(), 0..4), option::of(vec(paths(), 0..3))).prop_map(
-        |(name, exec, files, connect, guard)| {
+    let binds = ports().prop_map(|ports| BindRule { ports });
+    (name, vec(paths(), 0..5), vec(files, 0..5), vec(connects(), 0..4), vec(binds, 0..3), option::of(vec(paths(), 0..3))).prop_map(
+        |(name, exec, files, connect, bind, guard)| {
             let exec = exec.into_iter().map(|path| ExecRule { path }).collect();
-            let mut rules = ContainerRules { name, exec, files, connect, guard };
+            let mut rules = ContainerRules { name, exec, files, connect, bind, guard };
             rules.exec.sort();
             rules.exec.dedup();
             rules.files.sort();

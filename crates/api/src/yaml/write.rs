@@ -1,10 +1,12 @@
 //! Profiles as text: stable, short, and one line a rule, so that a review in Git shows the rules that changed and nothing else.
 
 use crate::{
+    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, WorkloadProfile, WorkloadReference,
+};
+use crate::{
     Cidr,
     workload_profile::{API_VERSION, KIND},
 };
-use crate::{ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, WorkloadProfile, WorkloadReference};
 use serde::Serialize;
 use serde_saphyr::FlowMap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +61,8 @@ struct Container<'a> {
     files: Vec<FlowMap<Files<'a>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     connect: Vec<FlowMap<Connect<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    bind: Vec<FlowMap<&'a BindRule>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     guard: Option<&'a [PathPattern]>,
 }
@@ -105,6 +109,7 @@ impl<'a> Container<'a> {
             exec: &container.exec,
             files: container.files.iter().map(file).collect(),
             connect: container.connect.iter().map(connect).collect(),
+            bind: container.bind.iter().map(FlowMap).collect(),
             guard: container.guard.as_deref(),
         }
     }

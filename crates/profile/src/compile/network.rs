@@ -1,4 +1,4 @@
-//! `connect` rules as patterns of the keys of [`portcullis_abi::netkey`].
+//! `connect` and `bind` rules as patterns of the keys of [`portcullis_abi::netkey`].
 //!
 //! ```text
 //!  10.0.0.0/12, 8000-8100/TCP
@@ -7,18 +7,28 @@
 //!
 //! A range of addresses is one class a byte: those that the prefix fills have one value, the one in which it ends a range, the rest all. A
 //! range of ports is no product of two classes, but at most three of them together. IPv4 is written as IPv4-mapped, so an IPv6 range that
-//! holds `::ffff:0:0/96` (`::/0`) grants IPv4 as well.
+//! holds `::ffff:0:0/96` (`::/0`) grants IPv4 as well. A `bind` rule holds every address.
 
 use portcullis_abi::netkey;
-use portcullis_api::{Cidr, ConnectRule, Ports, Protocol};
+use portcullis_api::{BindRule, Cidr, ConnectRule, Ports, Protocol};
 use portcullis_matcher::{ByteClass, Pattern, PatternError};
+use std::collections::BTreeSet;
 
 /// The patterns of the keys that the rule grants.
-pub(super) fn patterns(rule: &ConnectRule) -> Result<Vec<Pattern>, PatternError> {
-    let address = address(rule.cidr);
-    let keys = rule.ports.iter().flat_map(|ports| port_classes(*ports).into_iter().map(move |classes| (protocol(*ports), classes)));
+pub(super) fn connect(rule: &ConnectRule) -> Result<Vec<Pattern>, PatternError> {
+    patterns(netkey::CONNECT, rule.cidr, &rule.ports)
+}
+
+/// The patterns of the keys that the rule grants.
+pub(super) fn bind(rule: &BindRule) -> Result<Vec<Pattern>, PatternError> {
+    patterns(netkey::BIND, Cidr::ALL, &rule.ports)
+}
+
+fn patterns(operation: u8, cidr: Cidr, ports: &BTreeSet<Ports>) -> Result<Vec<Pattern>, PatternError> {
+    let address = address(cidr);
+    let keys = ports.iter().flat_map(|ports| port_classes(*ports).into_iter().map(move |classes| (protocol(*ports), classes)));
     keys.map(|(protocol, port)| {
-        let operation = ByteClass::single(netkey::CONNECT);
+        let operation = ByteClass::single(operation);
         Pattern::from_classes([operation, protocol].into_iter().chain(address).chain(port).collect())
     })
     .collect()
@@ -68,7 +78,7 @@ mod tests {
     }
 
     fn grants(rule: &ConnectRule, endpoint: Endpoint) -> bool {
-        patterns(rule).unwrap().iter().any(|pattern| pattern.matches(&endpoint.connect_key()))
+        connect(rule).unwrap().iter().any(|pattern| pattern.matches(&endpoint.connect_key()))
     }
 
     proptest! {
@@ -76,7 +86,7 @@ mod tests {
         fn a_range_of_ports_is_its_ports_in_three_patterns_at_most(a: u16, b: u16, port: u16, near in -2i32..3) {
             let ports = Ports::new(Protocol::TCP, a.min(b), a.max(b)).unwrap();
             let rule = rule("10.0.0.0/8", ports);
-            prop_assert!((1..=3).contains(&patterns(&rule).unwrap().len()));
+            prop_assert!((1..=3).contains(&connect(&rule).unwrap().len()));
             let near_end = u16::try_from((i32::from(b) + near).clamp(0, 65_535)).unwrap();
             for port in [a, b, port, near_end] {
                 let inside = ports.first() <= port && port <= ports.last();
@@ -117,6 +127,19 @@ mod tests {
         assert!(grants(&rule("::/80", all), v4));
         assert!(!grants(&rule("2000::/3", all), v4));
         assert!(grants(&rule("0.0.0.0/0", all), v4));
+    }
+
+    #[test]
+    fn a_bind_is_granted_by_its_port_whatever_the_address_and_grants_no_connection() {
+        let rule = BindRule { ports: [Ports::one(Protocol::TCP, 8080)].into() };
+        let granted = |key: &[u8]| bind(&rule).unwrap().iter().any(|pattern| pattern.matches(key));
+        for address in [[0; 16], Endpoint::v4(6, [127, 0, 0, 1], 0).address, Ipv6Addr::LOCALHOST.octets(), [0xff; 16]] {
+            let endpoint = |protocol, port| Endpoint { protocol, address, port };
+            assert!(granted(&endpoint(6, 8080).bind_key()));
+            assert!(!granted(&endpoint(6, 8081).bind_key()) && !granted(&endpoint(6, 0).bind_key()));
+            assert!(!granted(&endpoint(17, 8080).bind_key()));
+            assert!(!granted(&endpoint(6, 8080).connect_key()));
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Thought of as single ports of single ranges, of which those stay that no wider range has. Written as few ranges of ports.
 
-use portcullis_api::{Cidr, ConnectRule, Ports, Protocol};
+use portcullis_api::{BindRule, Cidr, ConnectRule, Ports, Protocol};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// First to last port, both included.
@@ -12,10 +12,28 @@ type Span = (u16, u16);
 type Grants = BTreeMap<(Cidr, Protocol), Vec<Span>>;
 
 /// The rules with that one; `None` where they grant it already.
-pub(super) fn with(rules: &[ConnectRule], new: &ConnectRule) -> Option<Vec<ConnectRule>> {
-    let old = grants(rules.iter());
-    let asked = grants([new].into_iter());
-    let fresh = asked.clone().into_iter().map(|(key, spans)| (key, less(less(spans, &asked, key, false), &old, key, true)));
+pub(super) fn with_connect(rules: &[ConnectRule], new: &ConnectRule) -> Option<Vec<ConnectRule>> {
+    let all = united(grants(rules.iter().map(of_connect)), &grants([of_connect(new)].into_iter()))?;
+    Some(written(all).into_iter().map(|(cidr, ports)| ConnectRule { cidr, ports }).collect())
+}
+
+/// The same for the rules of `bind`, which are for every address: they become one.
+pub(super) fn with_bind(rules: &[BindRule], new: &BindRule) -> Option<Vec<BindRule>> {
+    let all = united(grants(rules.iter().map(of_bind)), &grants([of_bind(new)].into_iter()))?;
+    Some(written(all).into_values().map(|ports| BindRule { ports }).collect())
+}
+
+const fn of_connect(rule: &ConnectRule) -> (Cidr, &BTreeSet<Ports>) {
+    (rule.cidr, &rule.ports)
+}
+
+const fn of_bind(rule: &BindRule) -> (Cidr, &BTreeSet<Ports>) {
+    (Cidr::ALL, &rule.ports)
+}
+
+/// The grants with those that are asked; `None` where they have them already.
+fn united(old: Grants, asked: &Grants) -> Option<Grants> {
+    let fresh = asked.clone().into_iter().map(|(key, spans)| (key, less(less(spans, asked, key, false), &old, key, true)));
     let fresh: Grants = fresh.collect();
     if fresh.values().all(Vec::is_empty) {
         return None;
@@ -26,14 +44,14 @@ pub(super) fn with(rules: &[ConnectRule], new: &ConnectRule) -> Option<Vec<Conne
         let joined = all.remove(&key).unwrap_or_default().into_iter().chain(spans);
         all.insert(key, join(joined.collect()));
     }
-    Some(written(all))
+    Some(all)
 }
 
-fn grants<'r>(rules: impl Iterator<Item = &'r ConnectRule>) -> Grants {
+fn grants<'r>(rules: impl Iterator<Item = (Cidr, &'r BTreeSet<Ports>)>) -> Grants {
     let mut grants = Grants::new();
-    for rule in rules {
-        for ports in &rule.ports {
-            grants.entry((rule.cidr, ports.protocol())).or_default().push((ports.first(), ports.last()));
+    for (cidr, ports) in rules {
+        for ports in ports {
+            grants.entry((cidr, ports.protocol())).or_default().push((ports.first(), ports.last()));
         }
     }
     grants.into_iter().map(|(key, spans)| (key, join(spans))).collect()
@@ -72,11 +90,13 @@ fn join(mut spans: Vec<Span>) -> Vec<Span> {
     joined
 }
 
-fn written(grants: Grants) -> Vec<ConnectRule> {
+/// The ranges that have ports, and their ports.
+fn written(grants: Grants) -> BTreeMap<Cidr, BTreeSet<Ports>> {
     let mut rules: BTreeMap<Cidr, BTreeSet<Ports>> = BTreeMap::new();
     for ((cidr, protocol), spans) in grants {
         let ports = spans.into_iter().filter_map(|(first, last)| Ports::new(protocol, first, last));
         rules.entry(cidr).or_default().extend(ports);
     }
-    rules.into_iter().filter(|(_, ports)| !ports.is_empty()).map(|(cidr, ports)| ConnectRule { cidr, ports }).collect()
+    rules.retain(|_, ports| !ports.is_empty());
+    rules
 }

@@ -10,9 +10,13 @@
 //!  chmod PATH, chown PATH
 //!  map PATH                      maps it as executable
 //!  protect PATH                  maps it for reading and then makes that executable
-//!  tcp ADDRESS:PORT              connects a stream socket; a refused connection counts as allowed
-//!  udp ADDRESS:PORT              connects a datagram socket
+//!  tcp | udp ADDRESS:PORT        connects a socket; a refused connection counts as allowed
 //!  send ADDRESS:PORT             sends a datagram without connecting
+//!  fast-open ADDRESS:PORT        connects by sending, with TCP fast open
+//!  bind PROTOCOL ADDRESS:PORT    binds a socket; `connect` and `send-by` do what they say; sockets.rs has the protocols
+//!  bind-unspecified PORT         binds to 0.0.0.0 as an address of no family
+//!  serve ADDRESS:PORT            binds a TCP socket and listens
+//!  listen PROTOCOL ADDRESS:PORT  listens without binding; the address is for its family
 //!  exec-memory                   executes a memory file
 //!  exec-deleted PATH             opens it, removes it, and executes what is open
 //!  exec-open PATH                opens it and executes what is open
@@ -22,6 +26,8 @@
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
+mod sockets;
+
 use rustix::{
     fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, RenameFlags, chmodat, memfd_create, mknodat, renameat_with},
     io::Errno,
@@ -29,7 +35,6 @@ use rustix::{
 };
 use std::{
     env, fs, io,
-    net::{TcpStream, UdpSocket},
     os::{fd::AsRawFd, unix::process::CommandExt},
     process::{Command, ExitCode},
     ptr,
@@ -55,14 +60,7 @@ fn main() -> ExitCode {
         ["chmod", path] => chmodat(CWD, path, Mode::RWXU, AtFlags::empty()).map_err(io::Error::from),
         ["chown", path] => std::os::unix::fs::chown(path, Some(1), Some(1)),
         ["protect", path] => fs::File::open(path).and_then(|file| protect(&file)),
-        ["send", address] => UdpSocket::bind(if address.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" })
-            .and_then(|socket| socket.send_to(b"x", address))
-            .map(drop),
         ["map", path] => fs::File::open(path).and_then(|file| map(&file)),
-        ["tcp", address] => TcpStream::connect(address).map(drop),
-        ["udp", address] => {
-            UdpSocket::bind(if address.starts_with('[') { "[::1]:0" } else { "127.0.0.1:0" }).and_then(|socket| socket.connect(address))
-        }
         ["exec-memory"] => exec_memory(),
         ["exec-open", path] => fs::File::open(path).map(|file| exec_open(&file)).and_then(Err),
         ["exec-deleted", path] => fs::File::open(path).and_then(|file| fs::remove_file(path).map(|()| exec_open(&file))).and_then(Err),
@@ -85,10 +83,13 @@ fn main() -> ExitCode {
             println!("denied {denied} allowed {allowed}");
             return ExitCode::SUCCESS;
         }
-        _ => {
-            eprintln!("usage: portcullis-attempt OPERATION ARGUMENT..., not {arguments:?}");
-            return ExitCode::from(2);
-        }
+        ref words => match sockets::attempt(words) {
+            Some(result) => result,
+            None => {
+                eprintln!("usage: portcullis-attempt OPERATION ARGUMENT..., not {arguments:?}");
+                return ExitCode::from(2);
+            }
+        },
     };
     match result {
         Ok(()) => say("allowed", ExitCode::SUCCESS),
