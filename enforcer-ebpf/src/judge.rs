@@ -1,7 +1,11 @@
 //! What a profile says of the object whose name is in the scratch memory.
 
 use core::ptr::{read_volatile, write_volatile};
-use portcullis_abi::{Counter, Mode, Operation, PATH_MAX, ProfileWord, Resolution, Verdict, access::Access, decide};
+use portcullis_abi::{
+    Counter, Mode, Operation, PATH_MAX, ProfileWord, Resolution, Verdict,
+    access::{self, Access},
+    decide,
+};
 use portcullis_matcher::{CHUNK_SLOTS, Slots, State, accept, step};
 
 use crate::{
@@ -160,6 +164,34 @@ pub fn judge_object(
             judge(subject, word, scratch, operation, asked, resolution)
         },
         || busy(word, asked),
+    )
+}
+
+/// Judges the use of what a key of two bytes names (`portcullis_abi::token`) by the current task.
+#[inline(always)]
+pub fn token(operation: Operation, key: [u8; 2]) -> i32 {
+    let Some((subject, word)) = judged() else { return 0 };
+    judge_token(&subject, word, operation, key)
+}
+
+/// Judges the use of what a key of two bytes names. Where it is granted, that costs neither working memory nor a loop.
+#[inline(always)]
+pub fn judge_token(subject: &Subject, word: ProfileWord, operation: Operation, key: [u8; 2]) -> i32 {
+    const START: usize = PATH_MAX - 2;
+    let table = Table { first: word.first() };
+    let [marker, number] = key;
+    let granted = accept(&table, step(&table, step(&table, State::START, marker), number));
+    if access::missing(access::USE, granted) == 0 {
+        return 0;
+    }
+    scratch::with(
+        |scratch| {
+            scratch.set_start(START);
+            // SAFETY: two bytes at a constant within the buffer.
+            unsafe { *scratch.bytes().add(START).cast::<[u8; 2]>() = key };
+            conclude(subject, word, scratch, operation, access::USE, Resolution::Named, granted)
+        },
+        || busy(word, access::USE),
     )
 }
 

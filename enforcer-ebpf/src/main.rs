@@ -1,7 +1,8 @@
 //! The kernel half of Portcullis: BPF-LSM programs that judge what a container's tasks do, in the kernel, before it happens.
 //!
 //! ```text
-//!  hook (exec, file, entry, network)            what is attempted, on which object
+//!  hook (exec, file, entry, network, capability, socket, privilege, xattr)
+//!   │                      what is attempted, on which object
 //!   ├─ subject::find      which container's task is this?     none: return 0 at once
 //!   ├─ path::resolve      what is the object called?          its name, or why it has none
 //!   ├─ judge::judge       what does the profile say?          one table step a byte, then `portcullis_abi::decide`
@@ -22,6 +23,7 @@
 mod atomic;
 mod bind;
 mod cache;
+mod capability;
 mod entry;
 mod exec;
 mod file;
@@ -31,10 +33,13 @@ mod lifecycle;
 mod maps;
 mod network;
 mod path;
+mod privilege;
 mod repeat;
 mod report;
 mod scratch;
+mod socket;
 mod subject;
+mod xattr;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {

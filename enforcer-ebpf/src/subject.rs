@@ -11,12 +11,12 @@
 //! A state is given at the first exec in a container's own mount namespace and at every fork from then on, so only a task that came from
 //! outside is without one. What sets a container up cannot be of the container.
 
-use portcullis_abi::{Counter, TaskState};
+use portcullis_abi::{Counter, TaskState, fields::ABSENT};
 
 use crate::{
     kernel::{
-        CGROUP_NODE, CSS_SET_CGROUP, FACTOR, HOST_MOUNT_NAMESPACE, MNT_NS_COMMON, NODE_ID, NS_INUM, NSPROXY_MNT, TASK_CGROUPS, TASK_LEADER,
-        TASK_NSPROXY, TASK_START, TASK_STORAGE, Typed, current, global,
+        CGROUP_NODE, CSS_SET_CGROUP, FACTOR, HOST_MOUNT_NAMESPACE, MNT_NS_COMMON, NODE_ID, NS_INUM, NSPROXY_MNT, TASK_CGROUPS, TASK_FLAGS,
+        TASK_IO_URING, TASK_LEADER, TASK_NSPROXY, TASK_REAL_CRED, TASK_START, TASK_STORAGE, Typed, current, global,
     },
     maps::{ARMED, CONTAINERS, EPOCH, LIVES, OUTSIDE, OUTSIDE_ENTRIES, TASKS, count},
     scratch,
@@ -137,6 +137,35 @@ fn epoch() -> u64 {
         Some(epoch) => (unsafe { core::ptr::read_volatile(epoch) } + 1).wrapping_mul(FACTOR),
         None => 0,
     }
+}
+
+/// Whether another task is one of the subject's container: of its workload, or of an exec session in it. The runtime on its way in is none.
+#[inline(always)]
+pub fn is_in(task: Typed, subject: &Subject) -> bool {
+    let state = TASKS.get(task);
+    if !state.is_null() {
+        // SAFETY: the verifier knows `state` as a value of the map.
+        return unsafe { (*state).cgroup } == subject.cgroup;
+    }
+    // Adopted, and not seen since.
+    // SAFETY: entries are words that are written once.
+    let slot = unsafe { ARMED.get(cgroup_of(task)) };
+    slot == Some(&subject.slot)
+        && LIVES.get(subject.slot).is_some_and(|life| task.pointer(&TASK_LEADER).u64(&TASK_START) < life.adopt_before)
+}
+
+/// `include/linux/sched.h`: a thread that works for an `io_uring`.
+const PF_IO_WORKER: u32 = 0x10;
+
+/// Whether the current task acts for itself when it acts with these credentials. The kernel borrows those of others for work of its own, as
+/// overlayfs when it copies a file up, which is none of the workload's. By an `io_uring` a task can borrow its own earlier ones, so that a task
+/// that has used one always acts for itself.
+#[inline(always)]
+pub fn acts_for_itself(credentials: Typed) -> bool {
+    let task = current();
+    credentials == task.pointer(&TASK_REAL_CRED)
+        || task.u32(&TASK_FLAGS) & PF_IO_WORKER != 0
+        || global(&TASK_IO_URING) != ABSENT && task.u64(&TASK_IO_URING) != 0
 }
 
 /// Whether the current task is still in the host's mount namespace.

@@ -144,6 +144,17 @@ const OPERATIONS: &[(&str, Try)] = &[
     ("connect", || Ok(connect(&datagram_socket()?, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9))?)),
     // To a port that the kernel chooses: nothing can be in the way.
     ("bind", || Ok(bind(&datagram_socket()?, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?)),
+    ("change of root, by its capability", || Ok(rustix::process::chroot("/")?)),
+    ("netlink socket", || {
+        use rustix::net::{AddressFamily, SocketType, netlink, socket};
+        Ok(socket(AddressFamily::NETLINK, SocketType::RAW, Some(netlink::AUDIT)).map(drop)?)
+    }),
+    // One that does nothing to who gets it.
+    ("signal to the node", || Ok(rustix::process::kill_process(rustix::process::Pid::INIT, rustix::process::Signal::CONT)?)),
+    ("extended attribute", || {
+        let file = memfd_create("canary", MemfdFlags::empty())?;
+        Ok(rustix::fs::fsetxattr(&file, "user.canary", b"x", rustix::fs::XattrFlags::empty())?)
+    }),
 ];
 
 fn datagram_socket() -> io::Result<OwnedFd> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use portcullis_abi::{Action, Operation, Resolution, event::RawEvent, netkey::Endpoint};
 use portcullis_api::event::{self, Container, Event, Object, Process, Unresolved};
-use portcullis_api::{FileAccess, Protocol};
+use portcullis_api::{FileAccess, Protocol, Token};
 use portcullis_matcher::pattern::escape;
 use portcullis_profile::observation::{file_access, remedy};
 use rustix::time::{ClockId, clock_gettime};
@@ -33,6 +33,10 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         Operation::Attributes => event::Operation::Attributes,
         Operation::Send => event::Operation::Send,
         Operation::Bind => event::Operation::Bind,
+        Operation::Socket => event::Operation::Socket,
+        Operation::Capability => event::Operation::Capability,
+        Operation::Privilege => event::Operation::Privilege,
+        Operation::Xattr => event::Operation::Xattr,
         Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => return None,
     };
     let header = &raw.header;
@@ -83,6 +87,11 @@ fn object(raw: &RawEvent<'_>) -> Object {
             port: endpoint.port,
             protocol: Protocol::Number(endpoint.protocol),
         };
+    }
+    if raw.operation.is_token()
+        && let Ok(token) = Token::from_key(raw.object)
+    {
+        return Object::Token(token);
     }
     let unresolved = (raw.resolution != Resolution::Named).then(|| Unresolved::from_resolution(raw.resolution)).flatten();
     Object::File { path: escape(raw.object), unresolved }
@@ -244,6 +253,20 @@ mod tests {
         assert_eq!(shown["operation"], "bind");
         assert_eq!(shown["object"], serde_json::json!({"address": "0.0.0.0", "port": 4444, "protocol": "TCP"}));
         assert_eq!(shown["rule"], serde_json::json!({"bind": [{"ports": ["4444/TCP"]}]}));
+    }
+
+    #[test]
+    fn what_is_granted_whole_is_shown_by_its_name() {
+        for (operation, key, object) in [
+            (Operation::Capability, &[4, 21][..], serde_json::json!({"capability": "SYS_ADMIN"})),
+            (Operation::Socket, &[3, 17], serde_json::json!({"socket": "packet"})),
+            (Operation::Privilege, &[5, 6], serde_json::json!({"privilege": "bpf"})),
+            (Operation::Xattr, b"\x06user.a", serde_json::json!({"xattr": "user.a"})),
+        ] {
+            let shown = json(&raw(operation, key));
+            assert_eq!(shown["object"], object);
+            assert!(shown["rule"].is_object() && shown.get("access").is_none(), "{shown}");
+        }
     }
 
     #[test]

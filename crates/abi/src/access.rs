@@ -21,6 +21,8 @@ pub const DELETE: Access = 1 << 6;
 pub const ATTRIBUTES: Access = 1 << 7;
 /// Bind to a port.
 pub const BIND: Access = 1 << 8;
+/// Use what a key of [`crate::token`] names: a socket of a family, a capability, a privilege, an extended attribute.
+pub const USE: Access = 1 << 9;
 /// Not a permission: the path lies in a tree whose reads are judged.
 pub const GUARDED: Access = 1 << 30;
 

@@ -4,7 +4,7 @@
 //! | EventHeader, 96 bytes | executable | arguments (NUL between them) | object |
 //! ```
 //!
-//! The object is a path, or the key of [`crate::netkey`] for network operations. Multi-byte fields are little-endian: the kernel programs
+//! The object is a path, or the key of [`crate::netkey`] for network operations, or of [`crate::token`] for what has neither. Multi-byte fields are little-endian: the kernel programs
 //! are built for `bpfel`.
 
 use crate::subject::EXECUTABLE_MAX;
@@ -42,12 +42,20 @@ pub enum Operation {
     Send = 11,
     /// A socket was bound to a port, or made to listen without one; the object is its own address.
     Bind = 12,
+    /// A socket was made, of a kind that is judged.
+    Socket = 14,
+    /// A capability was used.
+    Capability = 15,
     /// A cgroup that is a container was made; the object is its path below the cgroup root.
     ContainerMade = 16,
     /// The first program of a container was executed.
     ContainerStarted = 17,
     /// A container's cgroup was removed.
     ContainerGone = 18,
+    /// A [`crate::Privilege`] was used.
+    Privilege = 19,
+    /// An extended attribute was set or removed.
+    Xattr = 20,
 }
 
 impl Operation {
@@ -55,6 +63,12 @@ impl Operation {
     #[must_use]
     pub const fn is_network(self) -> bool {
         matches!(self, Self::Connect | Self::Send | Self::Bind)
+    }
+
+    /// Whether the object is a key of [`crate::token`].
+    #[must_use]
+    pub const fn is_token(self) -> bool {
+        matches!(self, Self::Socket | Self::Capability | Self::Privilege | Self::Xattr)
     }
 
     /// Whether a rule for a file can grant it.
@@ -79,9 +93,13 @@ impl Operation {
             10 => Self::Attributes,
             11 => Self::Send,
             12 => Self::Bind,
+            14 => Self::Socket,
+            15 => Self::Capability,
             16 => Self::ContainerMade,
             17 => Self::ContainerStarted,
             18 => Self::ContainerGone,
+            19 => Self::Privilege,
+            20 => Self::Xattr,
             _ => return None,
         })
     }

@@ -1,7 +1,8 @@
 //! The fields of kernel structures that the programs read.
 //!
 //! rustc emits no CO-RE relocations, so each offset is a read-only global of the object, which the loader sets from the running kernel's BTF
-//! before the kernel sees the programs. There are no default offsets: a field that the kernel lacks is an error that names it.
+//! before the kernel sees the programs. There are no default offsets: a field that the kernel lacks is an error that names it, or, of a feature that
+//! a kernel may lack, known to the programs as absent.
 
 /// Calls `$callback!` with one entry a field: the global's name, the structure, and the member's names, the first that the kernel knows
 /// being taken (members are renamed now and then). Members of anonymous structures and unions within count as the structure's own.
@@ -10,6 +11,10 @@ macro_rules! for_each_kernel_field {
     ($callback:ident) => {
         $callback! {
             TASK_STORAGE "task_struct" ["bpf_storage"];
+            TASK_FLAGS "task_struct" ["flags"];
+            TASK_CRED "task_struct" ["cred"];
+            TASK_REAL_CRED "task_struct" ["real_cred"];
+            TASK_IO_URING "task_struct" ["io_uring"];
             TASK_CGROUPS "task_struct" ["cgroups"];
             TASK_NSPROXY "task_struct" ["nsproxy"];
             TASK_MM "task_struct" ["mm"];
@@ -62,6 +67,15 @@ macro_rules! for_each_kernel_field {
         }
     };
 }
+
+/// The offset of a field of [`OPTIONAL`] that the kernel lacks.
+pub const ABSENT: u64 = u64::MAX;
+
+/// The globals of fields that a kernel may lack, since it was built without what they are for.
+pub const OPTIONAL: &[&str] = &[
+    // CONFIG_IO_URING
+    "TASK_IO_URING",
+];
 
 /// One entry of [`KERNEL_FIELDS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

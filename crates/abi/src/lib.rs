@@ -11,6 +11,7 @@
 //!  profile   one word that says where a profile's table is and how it is applied    ProfileWord
 //!  subject   who acts: the container's slot, the state kept with each task          Container, TaskState
 //!  netkey    an address and a port as the bytes that the automaton reads            netkey::connect
+//!  token     the same for capabilities, sockets, privileges and attributes          Privilege
 //!  event     what the kernel tells                                                  EventHeader
 //!  counter   what was lost or could not be decided                                  Counter
 //!  fields    which fields of the kernel's structures are read                       KERNEL_FIELDS
@@ -28,6 +29,7 @@ pub mod fields;
 pub mod netkey;
 pub mod profile;
 pub mod subject;
+pub mod token;
 pub mod verdict;
 
 pub use access::Access;
@@ -36,6 +38,7 @@ pub use event::{EventHeader, Operation};
 pub use fields::{KERNEL_FIELDS, KernelField};
 pub use profile::{Mode, ProfileWord};
 pub use subject::{Container, ContainerLife, TaskState};
+pub use token::Privilege;
 pub use verdict::{Action, Resolution, Verdict, decide};
 
 /// The version of every layout in this crate, and the name of the folder below bpffs that holds maps of that layout. Raised with every

@@ -3,7 +3,7 @@
 //! Bytes that are no UTF-8 have no place in JSON. A path is therefore written as the pattern that matches exactly it, which a profile can
 //! hold as it stands; an argument keeps its UTF-8 and has `\xHH` for any other byte. Pids, uids and gids are those of the node.
 
-use crate::{FileAccess, Protocol, Rule};
+use crate::{FileAccess, Protocol, Rule, Token};
 use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use serde::{Deserialize, Serialize, Serializer};
 use std::{fmt, net::IpAddr};
@@ -85,6 +85,14 @@ pub enum Operation {
     Send,
     /// A socket was to be bound to a port, or to listen without one.
     Bind,
+    /// A socket was to be made, of a kind that is judged.
+    Socket,
+    /// A capability was to be used.
+    Capability,
+    /// A privilege was to be used.
+    Privilege,
+    /// An extended attribute was to be set or removed.
+    Xattr,
 }
 
 /// On what an operation was attempted.
@@ -109,6 +117,8 @@ pub enum Object {
         /// The protocol, never `ANY`.
         protocol: Protocol,
     },
+    /// What is granted whole.
+    Token(Token),
 }
 
 /// Why an object has no name by which a rule could grant it.

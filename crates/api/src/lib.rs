@@ -6,6 +6,7 @@
 //! ```text
 //!  workload_profile   WorkloadProfile: workload, mode, each container's rules          (portcullis.dev/v1alpha1, and its CRD)
 //!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
+//!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern
 //!  rule               one rule by itself, as the fragment that can be pasted in a profile
 //!  guard              the trees whose reads are judged unless a profile says otherwise
 //!  validate           what the types cannot say: names, duplicates                     WorkloadProfile → problems with field paths
@@ -22,6 +23,7 @@ pub mod guard;
 pub mod network;
 pub mod path;
 pub mod rule;
+pub mod token;
 pub mod validate;
 pub mod workload_profile;
 pub mod yaml;
@@ -34,6 +36,7 @@ pub use invalid::InvalidValue;
 pub use network::{Cidr, Ports, Protocol};
 pub use path::PathPattern;
 pub use rule::Rule;
+pub use token::{Capability, Privilege, SocketKind, Token, XattrPattern};
 pub use workload_profile::{
     BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, WorkloadProfile, WorkloadProfileSpec, WorkloadReference,
 };

@@ -1,6 +1,6 @@
 //! One rule by itself, as the fragment of a profile that says it and nothing else.
 
-use crate::{BindRule, ConnectRule, ContainerRules, ExecRule, FileRule};
+use crate::{BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileRule, Privilege, SocketKind, Token, XattrPattern};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,6 +17,8 @@ pub enum Rule {
     Connect(ConnectRule),
     /// Under `bind`.
     Bind(BindRule),
+    /// Under `capabilities`, `sockets`, `privileges` or `xattrs`.
+    Token(Token),
 }
 
 impl Rule {
@@ -26,7 +28,7 @@ impl Rule {
         let files = container.files.iter().cloned().map(Self::File);
         let connect = container.connect.iter().cloned().map(Self::Connect);
         let bind = container.bind.iter().cloned().map(Self::Bind);
-        exec.chain(files).chain(connect).chain(bind)
+        exec.chain(files).chain(connect).chain(bind).chain(container.tokens().map(Self::Token))
     }
 }
 
@@ -47,6 +49,7 @@ impl fmt::Display for Rule {
                 f.write_str("bind ")?;
                 listed(f, &rule.ports)
             }
+            Self::Token(token) => token.fmt(f),
         }
     }
 }
@@ -74,6 +77,14 @@ struct Fragment {
     connect: Vec<ConnectRule>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     bind: Vec<BindRule>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    capabilities: Vec<Capability>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    sockets: Vec<SocketKind>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    privileges: Vec<Privilege>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    xattrs: Vec<XattrPattern>,
 }
 
 impl From<Rule> for Fragment {
@@ -83,6 +94,10 @@ impl From<Rule> for Fragment {
             Rule::File(rule) => Self { files: vec![rule], ..Self::default() },
             Rule::Connect(rule) => Self { connect: vec![rule], ..Self::default() },
             Rule::Bind(rule) => Self { bind: vec![rule], ..Self::default() },
+            Rule::Token(Token::Capability(capability)) => Self { capabilities: vec![capability], ..Self::default() },
+            Rule::Token(Token::Socket(kind)) => Self { sockets: vec![kind], ..Self::default() },
+            Rule::Token(Token::Privilege(privilege)) => Self { privileges: vec![privilege], ..Self::default() },
+            Rule::Token(Token::Xattr(pattern)) => Self { xattrs: vec![pattern], ..Self::default() },
         }
     }
 }
@@ -95,7 +110,11 @@ impl TryFrom<Fragment> for Rule {
         let files = fragment.files.into_iter().map(Self::File);
         let connect = fragment.connect.into_iter().map(Self::Connect);
         let bind = fragment.bind.into_iter().map(Self::Bind);
-        let mut rules = exec.chain(files).chain(connect).chain(bind);
+        let capabilities = fragment.capabilities.into_iter().map(Token::Capability);
+        let tokens = capabilities.chain(fragment.sockets.into_iter().map(Token::Socket));
+        let tokens = tokens.chain(fragment.privileges.into_iter().map(Token::Privilege));
+        let tokens = tokens.chain(fragment.xattrs.into_iter().map(Token::Xattr)).map(Self::Token);
+        let mut rules = exec.chain(files).chain(connect).chain(bind).chain(tokens);
         match (rules.next(), rules.next()) {
             (Some(rule), None) => Ok(rule),
             _ => Err("a fragment that is not exactly one rule"),
@@ -114,6 +133,10 @@ mod tests {
             (r#"{"files":[{"path":"/x","access":["read","write"]}]}"#, "files read,write /x"),
             (r#"{"connect":[{"cidr":"10.0.0.7/32","ports":["53/TCP","53/UDP"]}]}"#, "connect 10.0.0.7/32 53/TCP,53/UDP"),
             (r#"{"bind":[{"ports":["8080/TCP","0/UDP"]}]}"#, "bind 8080/TCP,0/UDP"),
+            (r#"{"capabilities":["NET_ADMIN"]}"#, "capabilities NET_ADMIN"),
+            (r#"{"sockets":["packet"]}"#, "sockets packet"),
+            (r#"{"privileges":["ptrace"]}"#, "privileges ptrace"),
+            (r#"{"xattrs":["user.*"]}"#, "xattrs user.*"),
         ] {
             let rule: Rule = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&rule).unwrap(), json);

@@ -3,7 +3,7 @@
 //! Only what the kernel enforces has a field here; another field is refused as unknown, so that no profile promises more than it keeps.
 //! What is not listed is not allowed: an absent list grants nothing.
 
-use crate::{Cidr, PathPattern, Ports};
+use crate::{Capability, Cidr, PathPattern, Ports, Privilege, SocketKind, Token, XattrPattern};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{CustomResource, CustomResourceExt};
 use schemars::JsonSchema;
@@ -112,11 +112,47 @@ pub struct ContainerRules {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub bind: Vec<BindRule>,
+    /// Which capabilities it may use of those that it was given.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub capabilities: BTreeSet<Capability>,
+    /// Which sockets it may make beside plain ones of IPv4 and IPv6 and UNIX sockets.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub sockets: BTreeSet<SocketKind>,
+    /// What it may do that reaches past the container, or past what other rules can see.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub privileges: BTreeSet<Privilege>,
+    /// Which extended attributes it may set and remove, on whatever file.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub xattrs: BTreeSet<XattrPattern>,
     /// The trees whose reads are judged. Absent: service account tokens, other processes' memory and environment, password hashes,
     /// SSH keys and the like (the list is in the reference). An empty list guards nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub guard: Option<Vec<PathPattern>>,
+}
+
+impl ContainerRules {
+    /// What is granted whole: capabilities, sockets, privileges and attributes, in this order.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        let capabilities = self.capabilities.iter().copied().map(Token::Capability);
+        let sockets = self.sockets.iter().copied().map(Token::Socket);
+        let privileges = self.privileges.iter().copied().map(Token::Privilege);
+        capabilities.chain(sockets).chain(privileges).chain(self.xattrs.iter().cloned().map(Token::Xattr))
+    }
+
+    /// Lists the token. Whether it was not listed yet.
+    pub fn list(&mut self, token: Token) -> bool {
+        match token {
+            Token::Capability(capability) => self.capabilities.insert(capability),
+            Token::Socket(kind) => self.sockets.insert(kind),
+            Token::Privilege(privilege) => self.privileges.insert(privilege),
+            Token::Xattr(pattern) => self.xattrs.insert(pattern),
+        }
+    }
 }
 
 /// Grants to execute what the path names, and to map it as code, as executing does.
@@ -249,7 +285,7 @@ mod tests {
 
     #[test]
     fn the_types_refuse_fields_that_the_kernel_does_not_enforce() {
-        assert!(serde_json::from_str::<ContainerRules>(r#"{"name":"a","capabilities":["NET_ADMIN"]}"#).is_err());
+        assert!(serde_json::from_str::<ContainerRules>(r#"{"name":"a","syscalls":["read"]}"#).is_err());
         assert!(serde_json::from_str::<ExecRule>(r#"{"path":"/bin/busybox","as":["cat"]}"#).is_err());
         assert!(serde_json::from_str::<ConnectRule>(r#"{"service":{"name":"db"},"ports":["1/TCP"]}"#).is_err());
     }

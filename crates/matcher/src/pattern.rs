@@ -23,7 +23,7 @@
 //! # Keys
 //!
 //! A pattern of [`Pattern::from_classes`] matches keys of one fixed length, for instance an address with a port, a set of bytes for
-//! each position. All 256 values are ordinary there. A path begins with `/` and a key with anything else, so that one table can
+//! each position; one of [`Pattern::from_prefix`] whatever begins with its bytes. All 256 values are ordinary there. A path begins with `/` and a key with anything else, so that one table can
 //! hold both and neither is ever taken for the other.
 
 mod assemble;
@@ -119,6 +119,16 @@ impl Pattern {
         }
         let source = classes.iter().map(|class| text::class(*class)).collect::<String>();
         Ok(Self { source: source.into(), tokens: classes.into_iter().map(Token::one_of).collect() })
+    }
+
+    /// The pattern of all keys that begin with `prefix`, whatever follows, nothing included.
+    ///
+    /// # Errors
+    /// As [`Pattern::from_classes`].
+    pub fn from_prefix(prefix: &[u8]) -> Result<Self, PatternError> {
+        let mut pattern = Self::from_classes(prefix.iter().map(|byte| ByteClass::single(*byte)).collect())?;
+        pattern.tokens.push(Token::Globstar);
+        Ok(Self { source: format!("{}**", pattern.source).into(), ..pattern })
     }
 
     /// The text that was read. For a literal path this is its [`escape`]d form; for a key, a text of the same shape that is

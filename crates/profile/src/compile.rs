@@ -7,14 +7,14 @@ mod network;
 
 use crate::observation::{Observation, access_bit};
 use portcullis_abi::{Access, access};
-use portcullis_api::{ContainerRules, InvalidValue, PathPattern, Rule, guard};
-use portcullis_matcher::{Builder, Limits, Pattern, PatternError, Table};
+use portcullis_api::{ContainerRules, InvalidValue, PathPattern, Rule, Token, guard};
+use portcullis_matcher::{Builder, ByteClass, Limits, Pattern, PatternError, Table};
 use std::collections::BTreeSet;
 
 /// A table and how it is applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiled {
-    /// Path or network key → bits of [`portcullis_abi::access`].
+    /// Path, or key of the network or of a token → bits of [`portcullis_abi::access`].
     pub table: Table,
     /// Whether some tree is guarded: the flag [`portcullis_abi::ProfileWord::GUARDS`].
     pub guards: bool,
@@ -28,6 +28,7 @@ impl Compiled {
             Observation::Exec(path) | Observation::Open(path, _) | Observation::Map(path) => self.table.accept_of(path.bytes()),
             Observation::Connect(endpoint) => self.table.accept_of(&endpoint.connect_key()),
             Observation::Bind(endpoint) => self.table.accept_of(&endpoint.bind_key()),
+            Observation::Token(token) => self.table.accept_of(&token.key()),
         };
         access::missing(observation.asked(), granted)
     }
@@ -105,6 +106,7 @@ pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled
             Rule::File(file) => paths(&file.path, file.access.iter().fold(0, |all, used| all | access_bit(*used))),
             Rule::Connect(connect) => keys(network::connect(connect), access::CONNECT)?,
             Rule::Bind(bind) => keys(network::bind(bind), access::BIND)?,
+            Rule::Token(token) => keys(token_pattern(token).map(|pattern| vec![pattern]), access::USE)?,
         };
         for (pattern, granted) in patterns {
             // A rule that lists no access grants nothing; there is no value for it in a table.
@@ -125,6 +127,12 @@ pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled
     Ok(Compiled { table, guards: !guarded.is_empty() })
 }
 
+/// The keys that the token stands for.
+fn token_pattern(token: &Token) -> Result<Pattern, PatternError> {
+    let key = token.key();
+    if token.is_open() { Pattern::from_prefix(&key) } else { Pattern::from_classes(key.into_iter().map(ByteClass::single).collect()) }
+}
+
 /// The trees whose reads are judged in this container.
 fn guarded(rules: &ContainerRules) -> Result<BTreeSet<PathPattern>, CompileError> {
     match &rules.guard {
@@ -137,7 +145,7 @@ fn with_most_wildcards(rules: &ContainerRules) -> Vec<String> {
     let path = |rule: &Rule| match rule {
         Rule::Exec(exec) => exec.path.to_string(),
         Rule::File(file) => file.path.to_string(),
-        Rule::Connect(_) | Rule::Bind(_) => String::new(),
+        Rule::Connect(_) | Rule::Bind(_) | Rule::Token(_) => String::new(),
     };
     let mut counted: Vec<_> = Rule::all_of(rules).map(|rule| (path(&rule).matches('*').count(), rule.to_string())).collect();
     counted.retain(|(count, _)| *count > 0);

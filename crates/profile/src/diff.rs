@@ -69,6 +69,7 @@ fn subject(line: &Line) -> (u8, String) {
         Line::Rule(Rule::File(rule)) => (1, rule.path.to_string()),
         Line::Rule(Rule::Connect(rule)) => (2, rule.cidr.to_string()),
         Line::Rule(Rule::Bind(_)) => (3, String::new()),
+        Line::Rule(Rule::Token(token)) => (4, token.to_string()),
         Line::Guard(path) => (9, path.clone()),
         Line::DefaultGuard | Line::NoGuard => (9, String::new()),
     }

@@ -37,7 +37,9 @@ const NUMBER: &str = "[0-9]*";
 pub fn generalise(observation: &Observation) -> Rule {
     match observation {
         Observation::Open(path, uses) => Rule::File(FileRule { path: data_path(path), access: uses.clone() }),
-        Observation::Exec(_) | Observation::Map(_) | Observation::Connect(_) | Observation::Bind(_) => rule_for(observation),
+        Observation::Exec(_) | Observation::Map(_) | Observation::Connect(_) | Observation::Bind(_) | Observation::Token(_) => {
+            rule_for(observation)
+        }
     }
 }
 

@@ -5,8 +5,11 @@ use crate::{
     merge::{merge, merge_all},
     normalise, rule_for,
 };
-use portcullis_abi::netkey::{self, Endpoint};
-use portcullis_api::{ContainerRules, FileAccess, PathPattern, Rule};
+use portcullis_abi::{
+    netkey::{self, Endpoint},
+    token,
+};
+use portcullis_api::{ContainerRules, FileAccess, PathPattern, Rule, Token};
 use proptest::{collection::vec, prelude::*, sample};
 
 /// Few enough for a debug build; more by `PROPTEST_CASES=10000 cargo test --release -p portcullis-profile laws`.
@@ -36,6 +39,12 @@ fn observations() -> impl Strategy<Value = Observation> {
         vec![FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes],
         1..=5,
     );
+    let token = prop_oneof![
+        (sample::select(vec![token::SOCKET, token::CAPABILITY, token::PRIVILEGE]), 0u8..46)
+            .prop_map(|(marker, number)| vec![marker, number]),
+        "\x06(user|security)\\.[ab*]{1,3}".prop_map(String::into_bytes),
+    ];
+    let token = token.prop_filter_map("no token", |key| Token::from_key(&key).ok());
     let address = prop_oneof![(0u8..3).prop_map(|last| Endpoint::v4(6, [10, 0, 0, last], 0).address), any::<[u8; 16]>()];
     let protocol = prop_oneof![Just(6u8), Just(17), any::<u8>()];
     let port = prop_oneof![50u16..54, any::<u16>()];
@@ -43,6 +52,7 @@ fn observations() -> impl Strategy<Value = Observation> {
         2 => paths().prop_map(Observation::Exec),
         1 => paths().prop_map(Observation::Map),
         4 => (paths(), uses).prop_map(|(path, uses)| Observation::Open(path, uses.into_iter().collect())),
+        2 => token.prop_map(Observation::Token),
         2 => (protocol.clone(), address.clone(), port.clone())
             .prop_map(|(protocol, address, port)| Observation::Connect(Endpoint { protocol, address, port })),
         1 => (protocol, address, port).prop_map(|(protocol, address, port)| Observation::Bind(Endpoint { protocol, address, port })),
@@ -64,6 +74,9 @@ fn rules() -> impl Strategy<Value = Rule> {
         r#"{"connect":[{"cidr":"10.0.0.1/32","ports":["51/TCP","50-60/ANY"]}]}"#,
         r#"{"bind":[{"ports":["51/TCP","50-60/ANY"]}]}"#,
         r#"{"bind":[{"ports":["*/UDP","52/TCP"]}]}"#,
+        r#"{"xattrs":["user.a*"]}"#,
+        r#"{"xattrs":["user.*"]}"#,
+        r#"{"xattrs":["security.b*"]}"#,
     ]);
     let written = written.prop_map(|json| serde_json::from_str(json).unwrap());
     prop_oneof![2 => observations().prop_map(|observation| generalise(&observation)), 1 => written]
@@ -101,6 +114,13 @@ fn sibling(observation: &Observation, bit: usize) -> Observation {
             let at = if bit < 8 { netkey::PROTOCOL_AT } else { netkey::PORT_AT + bit / 8 % 2 };
             key[at] ^= 1 << (bit % 8);
             Observation::Bind(Endpoint::from_bind_key(&key).unwrap())
+        }
+        Observation::Token(Token::Xattr(pattern)) => {
+            Observation::Token(Token::from_key(&[&[token::XATTR], pattern.name(), b"x"].concat()).unwrap())
+        }
+        Observation::Token(token) => {
+            let key = [token.key()[0], if token.key()[1] == 3 { 4 } else { 3 }];
+            Observation::Token(Token::from_key(&key).unwrap())
         }
     }
 }

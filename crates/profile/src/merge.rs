@@ -10,7 +10,7 @@
 mod network;
 
 use crate::cover::{covers, supersedes};
-use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, Rule};
+use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, Rule, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The bounds of a profile.
@@ -62,7 +62,7 @@ pub fn merge(rules: &mut ContainerRules, rule: &Rule, limits: Limits) -> Result<
 /// How many rules there are.
 #[must_use]
 pub fn entries(rules: &ContainerRules) -> usize {
-    rules.exec.len() + rules.files.len() + rules.connect.len() + rules.bind.len()
+    rules.exec.len() + rules.files.len() + rules.connect.len() + rules.bind.len() + rules.tokens().count()
 }
 
 /// Adds the rule. Whether it granted anything new.
@@ -72,6 +72,7 @@ fn add(rules: &mut ContainerRules, rule: &Rule) -> bool {
         Rule::File(file) => add_file(rules, file),
         Rule::Connect(connect) => replaced(&mut rules.connect, |list| network::with_connect(list, connect)),
         Rule::Bind(bind) => replaced(&mut rules.bind, |list| network::with_bind(list, bind)),
+        Rule::Token(token) => add_token(rules, token),
     }
 }
 
@@ -83,6 +84,17 @@ fn replaced<R>(list: &mut Vec<R>, merge: impl FnOnce(&[R]) -> Option<Vec<R>>) ->
         *list = merged;
     }
     changed
+}
+
+/// Of attributes, a pattern takes the place of those that it covers.
+fn add_token(rules: &mut ContainerRules, new: &Token) -> bool {
+    if rules.tokens().any(|token| token.covers(new)) {
+        return false;
+    }
+    if let Token::Xattr(pattern) = new {
+        rules.xattrs.retain(|listed| !pattern.covers(listed));
+    }
+    rules.list(new.clone())
 }
 
 fn add_exec(rules: &mut ContainerRules, new: &ExecRule) -> bool {
@@ -217,6 +229,13 @@ mod tests {
             connect("::/0", &["443/TCP"]),
             &["connect 10.0.0.0/8 0-442/TCP,444-65535/TCP", "connect ::/0 443/TCP"],
         );
+    }
+
+    #[test]
+    fn an_open_attribute_takes_the_place_of_those_that_it_covers() {
+        both(json!({ "xattrs": ["user.a"] }), json!({ "xattrs": ["user.*"] }), &["xattrs user.*"]);
+        both(json!({ "xattrs": ["user.a*"] }), json!({ "xattrs": ["security.b"] }), &["xattrs security.b", "xattrs user.a*"]);
+        both(json!({ "capabilities": ["CHOWN"] }), json!({ "privileges": ["bpf"] }), &["capabilities CHOWN", "privileges bpf"]);
     }
 
     #[test]

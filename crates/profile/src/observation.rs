@@ -2,7 +2,7 @@
 
 use portcullis_abi::{Access, Operation, Resolution, access, event::RawEvent, netkey::Endpoint};
 use portcullis_api::{
-    BindRule, Cidr, ConnectRule, ExecRule, FileAccess, FileRule, InvalidValue, PathPattern, Ports, Protocol, Rule,
+    BindRule, Cidr, ConnectRule, ExecRule, FileAccess, FileRule, InvalidValue, PathPattern, Ports, Protocol, Rule, Token,
     event::{Remedy, Unresolved},
 };
 use std::{collections::BTreeSet, net::Ipv6Addr};
@@ -20,6 +20,8 @@ pub enum Observation {
     Connect(Endpoint),
     /// A socket was bound, or made to listen without having been bound: to port 0.
     Bind(Endpoint),
+    /// A capability, a privilege, an attribute was used, or a socket of a judged kind made.
+    Token(Token),
 }
 
 /// A path as the kernel reports it: absolute, without `.`, `..` and empty components.
@@ -69,6 +71,9 @@ pub enum Unresolvable {
     /// The object is no key of a network operation.
     #[error("the object is no address and port")]
     Key,
+    /// The object is no key of what is granted whole.
+    #[error("the object has no name: {0}")]
+    Token(InvalidValue),
 }
 
 impl Observation {
@@ -86,6 +91,9 @@ impl Observation {
             Operation::Map => Ok(Self::Map(path()?)),
             Operation::Connect | Operation::Send => Endpoint::from_connect_key(event.object).map(Self::Connect).ok_or(Unresolvable::Key),
             Operation::Bind => Endpoint::from_bind_key(event.object).map(Self::Bind).ok_or(Unresolvable::Key),
+            Operation::Socket | Operation::Capability | Operation::Privilege | Operation::Xattr => {
+                Token::from_key(event.object).map(Self::Token).map_err(Unresolvable::Token)
+            }
             // A further name by which the file could be executed.
             Operation::Link if event.header.missing & access::EXEC != 0 => Ok(Self::Exec(path()?)),
             Operation::Open
@@ -110,6 +118,7 @@ impl Observation {
             Self::Map(_) => access::MAP,
             Self::Connect(_) => access::CONNECT,
             Self::Bind(_) => access::BIND,
+            Self::Token(_) => access::USE,
             Self::Open(_, uses) => uses.iter().map(|used| access_bit(*used)).fold(0, |all, bit| all | bit),
         }
     }
@@ -119,7 +128,7 @@ impl Observation {
 /// to run.
 fn ungrantable(event: &RawEvent<'_>) -> Option<Unresolved> {
     match (event.operation, event.resolution) {
-        (operation, _) if operation.is_network() => None,
+        (operation, _) if operation.is_network() || operation.is_token() => None,
         (operation, Resolution::Deleted) if operation.is_file() && operation != Operation::Map => None,
         (_, resolution) => Unresolved::from_resolution(resolution),
     }
@@ -136,6 +145,7 @@ pub fn rule_for(observation: &Observation) -> Rule {
             Rule::Connect(ConnectRule { cidr: Cidr::host(Ipv6Addr::from(endpoint.address).into()), ports: ports_of(endpoint) })
         }
         Observation::Bind(endpoint) => Rule::Bind(BindRule { ports: ports_of(endpoint) }),
+        Observation::Token(token) => Rule::Token(token.clone()),
     }
 }
 
@@ -198,6 +208,10 @@ mod tests {
             (Operation::Open, access::READ | access::WRITE, b"/x", "files read,write /x"),
             (Operation::Connect, access::CONNECT, &key, "connect 10.96.0.10/32 53/UDP"),
             (Operation::Bind, access::BIND, &bound, "bind 8080/TCP"),
+            (Operation::Capability, access::USE, &[4, 21], "capabilities SYS_ADMIN"),
+            (Operation::Socket, access::USE, &[3, 0], "sockets raw"),
+            (Operation::Privilege, access::USE, &[5, 2], "privileges mount"),
+            (Operation::Xattr, access::USE, b"\x06user.a b", "xattrs user.a b"),
         ] {
             assert_eq!(told(&event(operation, Resolution::Named, missing, object)), rule);
         }

@@ -1,7 +1,10 @@
 //! Offsets of structure members, from the running kernel's BTF. There are no defaults: a member that the kernel lacks is an error that names it.
 
 use btf_rs::{Btf, BtfType, Type};
-use portcullis_abi::{KERNEL_FIELDS, KernelField};
+use portcullis_abi::{
+    KERNEL_FIELDS, KernelField,
+    fields::{ABSENT, OPTIONAL},
+};
 use thiserror::Error;
 
 /// Why an offset could not be found.
@@ -23,7 +26,11 @@ pub enum FieldError {
 /// # Errors
 /// [`FieldError`] with the first member that cannot be had.
 pub fn offsets(btf: &Btf) -> Result<Vec<(&'static str, u64)>, FieldError> {
-    KERNEL_FIELDS.iter().map(|field| Ok((field.global, offset(btf, field)?))).collect()
+    let all = KERNEL_FIELDS.iter().map(|field| match offset(btf, field) {
+        Err(FieldError::Missing(_)) if OPTIONAL.contains(&field.global) => Ok((field.global, ABSENT)),
+        found => Ok((field.global, found?)),
+    });
+    all.collect()
 }
 
 fn offset(btf: &Btf, field: &'static KernelField) -> Result<u64, FieldError> {

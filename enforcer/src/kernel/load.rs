@@ -33,6 +33,8 @@ pub enum Hook {
     Lsm,
     /// An LSM hook that older kernels lack, because another hook of theirs does its work.
     LsmIfThere,
+    /// An LSM hook that older kernels lack, where they do not judge the privilege of that name.
+    LsmOrUnjudged(&'static str),
     /// A tracepoint with BTF.
     Tracepoint,
 }
@@ -62,6 +64,30 @@ pub const PROGRAMS: &[(&str, Hook)] = &[
     ("socket_sendmsg", Hook::Lsm),
     ("socket_bind", Hook::Lsm),
     ("socket_listen", Hook::Lsm),
+    ("socket_create", Hook::Lsm),
+    ("capable", Hook::Lsm),
+    ("ptrace_access_check", Hook::Lsm),
+    ("ptrace_traceme", Hook::Lsm),
+    ("task_kill", Hook::Lsm),
+    ("sb_mount", Hook::Lsm),
+    ("sb_remount", Hook::Lsm),
+    ("move_mount", Hook::Lsm),
+    ("sb_umount", Hook::Lsm),
+    ("sb_pivotroot", Hook::Lsm),
+    // Since 6.1.
+    ("userns_create", Hook::LsmOrUnjudged("user-namespace")),
+    ("bpf", Hook::Lsm),
+    ("perf_event_open", Hook::Lsm),
+    ("kernel_load_data", Hook::Lsm),
+    ("kernel_read_file", Hook::Lsm),
+    ("key_alloc", Hook::Lsm),
+    ("key_permission", Hook::Lsm),
+    ("inode_init_security_anon", Hook::Lsm),
+    ("inode_setxattr", Hook::Lsm),
+    ("inode_removexattr", Hook::Lsm),
+    // Since 6.2 for access control lists, for which the two above are called before.
+    ("inode_set_acl", Hook::LsmIfThere),
+    ("inode_remove_acl", Hook::LsmIfThere),
 ];
 
 /// Why the programs could not be loaded.
@@ -136,7 +162,7 @@ pub fn object_hash() -> String {
 pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, LoadError> {
     let hash = object_hash();
     let fresh_maps = !pins.maps().exists();
-    let needed = PROGRAMS.iter().filter(|(_, hook)| *hook != Hook::LsmIfThere);
+    let needed = PROGRAMS.iter().filter(|(_, hook)| matches!(hook, Hook::Lsm | Hook::Tracepoint));
     if !fresh_maps && needed.map(|(program, _)| program).all(|program| pins.links(&hash).join(program).exists()) {
         return Ok(Loaded::TakenOver);
     }
@@ -181,13 +207,18 @@ fn attach(ebpf: &mut Ebpf, types: &btf_rs::Btf, links: &Path) -> Result<Vec<(&'s
     let btf = Btf::from_sys_fs()?;
     let mut verified = Vec::new();
     for &(name, hook) in PROGRAMS {
-        if hook == Hook::LsmIfThere && !is_there(types, name) {
-            continue;
+        match hook {
+            Hook::LsmIfThere if !is_there(types, name) => continue,
+            Hook::LsmOrUnjudged(privilege) if !is_there(types, name) => {
+                tracing::warn!(privilege, "this kernel has no hook {name}: the privilege is not judged");
+                continue;
+            }
+            _ => {}
         }
         let refused = |source| LoadError::Program { program: name, source };
         let program = ebpf.program_mut(name).ok_or(LoadError::Program { program: name, source: ProgramError::NotLoaded })?;
         let (link, info) = match (hook, program) {
-            (Hook::Lsm | Hook::LsmIfThere, Program::Lsm(program)) => {
+            (Hook::Lsm | Hook::LsmIfThere | Hook::LsmOrUnjudged(_), Program::Lsm(program)) => {
                 program.load(name, &btf).map_err(refused)?;
                 let id = program.attach().map_err(refused)?;
                 (program.take_link(id).map_err(refused).map(FdLink::from)?, program.info())

@@ -2,7 +2,12 @@
 
 use portcullis_api::{Event, event::Action};
 
-use crate::{Vm, enforcer::Enforcer, runc::Container, testing::TestResult};
+use crate::{
+    Vm,
+    enforcer::Enforcer,
+    runc::{Container, ContainerBuilder},
+    testing::TestResult,
+};
 
 /// What `portcullis-attempt` needs in every profile: to be executed by `runc exec`.
 const ATTEMPT: &str = "/attempt";
@@ -33,10 +38,23 @@ impl<'vm> Case<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn new(vm: &'vm Vm, name: &'static str, rules: &'static str) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::with(vm, name, rules, |container| container)
+    }
+
+    /// The same, of a container that `change` changes.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn with(
+        vm: &'vm Vm,
+        name: &'static str,
+        rules: &'static str,
+        change: impl FnOnce(ContainerBuilder) -> ContainerBuilder,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         let mut enforcer = Enforcer::start(vm)?;
         enforcer.apply(&format!("{name}.yaml"), &profile(name, "audit", rules))?;
         let attempt = vm.read_file("/bin/portcullis-attempt")?;
-        let container = Container::builder(name)
+        let container = change(Container::builder(name))
             .cgroup(&format!("/portcullis/test/{name}/main"))
             .file(ATTEMPT, attempt, 0o755)
             .file("/data/file", "x", 0o666)

@@ -174,11 +174,11 @@ pub fn events(vm: &Vm) -> Result<Vec<Event>, Error> {
     Ok(events)
 }
 
-/// The path of the event's object, empty for a connection.
+/// The path of the event's object, empty for what is no file.
 #[must_use]
 pub fn path_of(event: &Event) -> &str {
     match &event.object {
         event::Object::File { path, .. } => path,
-        event::Object::Endpoint { .. } => "",
+        event::Object::Endpoint { .. } | event::Object::Token(_) => "",
     }
 }

@@ -58,7 +58,11 @@ fn a_long_and_deep_path_is_judged_whole(vm: &Vm) -> TestResult {
 }
 
 fn a_chroot_does_not_rename_files(vm: &Vm) -> TestResult {
-    let mut case = Case::new(vm, "chroot", "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/true}, {path: /jail/attempt}]\n")?;
+    let mut case = Case::new(
+        vm,
+        "chroot",
+        "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/true}, {path: /jail/attempt}]\n    capabilities: [SYS_CHROOT]\n",
+    )?;
     let root = case.container.rootfs();
     assert!(
         vm.sh(&format!("mkdir -p {root}/jail/bin && cp {root}/attempt {root}/jail/attempt && cp /bin/busybox {root}/jail/bin/true"))?
@@ -149,7 +153,7 @@ fn an_open_file_is_judged_by_its_name(vm: &Vm) -> TestResult {
 
 fn namespaces_of_its_own_do_not_free_a_task(vm: &Vm) -> TestResult {
     let mut enforcer = Enforcer::start(vm)?;
-    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/unshare}]\n";
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/unshare}]\n    capabilities: [SYS_ADMIN, SYS_CHROOT]\n    privileges: [mount, user-namespace]\n";
     enforcer.apply("unshare.yaml", &profile("unshare", "enforce", rules))?;
     let attempt = vm.read_file("/bin/portcullis-attempt")?;
     let container = Container::builder("unshare")

@@ -115,7 +115,8 @@ fn a_further_name_gives_no_more_than_the_first(vm: &Vm) -> TestResult {
 }
 
 fn changing_attributes_needs_attributes(vm: &Vm) -> TestResult {
-    let mut case = Case::new(vm, "attributes", rules!("    files: [{path: /data/file, access: [attributes]}]\n"))?;
+    let mut case =
+        Case::new(vm, "attributes", rules!("    files: [{path: /data/file, access: [attributes]}]\n    capabilities: [CHOWN]\n"))?;
     case.enforce()?;
     answers(
         &case,

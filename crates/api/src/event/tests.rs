@@ -70,6 +70,26 @@ fn a_connection_is_written_with_its_endpoint_and_session() {
 }
 
 #[test]
+fn what_is_granted_whole_is_written_by_its_kind_and_name() {
+    let ptrace = Token::Privilege("ptrace".parse().unwrap());
+    let event = Event {
+        operation: Operation::Privilege,
+        object: Object::Token(ptrace.clone()),
+        access: vec![],
+        remedy: Remedy::Rule(Rule::Token(ptrace)),
+        ..blocked_write()
+    };
+    reads_as(
+        &event,
+        r#"{"time":"2026-11-22T07:12:36.120000000Z","action":"blocked","operation":"privilege",
+        "object":{"privilege":"ptrace"},
+        "process":{"pid":4711,"parent":4700,"executable":"/usr/sbin/nginx","arguments":["nginx:","w\\xff"],"uid":101,"gid":101},
+        "container":{"namespace":"shop","profile":"deployment-web","name":"web","cgroup":12345},
+        "repeats":0,"rule":{"privileges":["ptrace"]}}"#,
+    );
+}
+
+#[test]
 fn what_no_rule_can_allow_says_why() {
     let event = Event {
         operation: Operation::Exec,

@@ -1,5 +1,7 @@
 use super::*;
-use crate::{BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Protocol, WorkloadReference};
+use crate::{
+    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Protocol, Token, WorkloadReference,
+};
 use proptest::{collection::vec, option, prelude::*, sample};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -208,6 +210,21 @@ fn aliases_may_be_used() {
 }
 
 #[test]
+fn a_name_that_is_none_is_refused_with_the_one_that_was_meant() {
+    for (list, message) in [
+        ("capabilities: [CHOWN, CAP_NET_ADMIN]", "capabilities[1]: `CAP_NET_ADMIN` is no capability: write `NET_ADMIN`"),
+        ("sockets: [AF_PACKET]", "sockets[0]: `AF_PACKET` is no kind of socket: write `packet`"),
+        ("privileges: [trace]", "privileges[0]: `trace` is no privilege: write ptrace, mount, "),
+        ("xattrs: [user.*.x]", "xattrs[0]: `*` stands at the end only"),
+        ("capabilities: ALL", "capabilities: a text where a list must be"),
+    ] {
+        let text = GOOD.replace("    guard:\n", &format!("    {list}\n    guard:\n"));
+        let error = load("f", &text).unwrap_err().to_string();
+        assert!(error.contains(&format!("spec.containers[0].{message}")), "{list}: {error}");
+    }
+}
+
+#[test]
 fn aliases_that_unfold_without_end_are_refused_in_bounded_time() {
     let levels: String =
         (1..12).map(|level| format!("  l{level}: &l{level} [{}]\n", vec![format!("*l{}", level - 1); 9].join(", "))).collect();
@@ -250,15 +267,26 @@ fn ports() -> impl Strategy<Value = BTreeSet<Ports>> {
     proptest::collection::btree_set(ports, 1..4)
 }
 
+fn tokens() -> impl Strategy<Value = Token> {
+    let key = prop_oneof![
+        (3u8..6, 0u8..50).prop_map(|(marker, number)| vec![marker, number]),
+        vec(1u8.., 1..12).prop_map(|name| [&[6], &name[..]].concat()),
+    ];
+    prop_oneof![3 => key.prop_filter_map("no token", |key| Token::from_key(&key).ok()), 1 => Just(Token::Xattr("user.*".parse().unwrap()))]
+}
+
 fn containers() -> impl Strategy<Value = ContainerRules> {
     let access = sample::subsequence(FileAccess::ALL.to_vec(), 1..=FileAccess::ALL.len());
     let files = (paths(), access).prop_map(|(path, access)| FileRule { path, access: access.into_iter().collect() });
     let name = "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?";
-    let binds = ports().prop_map(|ports| BindRule { ports });
-    (name, vec(paths(), 0..5), vec(files, 0..5), vec(connects(), 0..4), vec(binds, 0..3), option::of(vec(paths(), 0..3))).prop_map(
-        |(name, exec, files, connect, bind, guard)| {
+    let binds = vec(ports().prop_map(|ports| BindRule { ports }), 0..3);
+    (name, vec(paths(), 0..5), vec(files, 0..5), vec(connects(), 0..4), binds, vec(tokens(), 0..6), option::of(vec(paths(), 0..3)))
+        .prop_map(|(name, exec, files, connect, bind, tokens, guard)| {
             let exec = exec.into_iter().map(|path| ExecRule { path }).collect();
-            let mut rules = ContainerRules { name, exec, files, connect, bind, guard };
+            let mut rules = ContainerRules { name, exec, files, connect, bind, guard, ..ContainerRules::default() };
+            for token in tokens {
+                rules.list(token);
+            }
             rules.exec.sort();
             rules.exec.dedup();
             rules.files.sort();
@@ -266,8 +294,7 @@ fn containers() -> impl Strategy<Value = ContainerRules> {
             rules.connect.sort();
             rules.connect.dedup_by(|a, b| a.cidr == b.cidr);
             rules
-        },
-    )
+        })
 }
 
 fn profiles() -> impl Strategy<Value = WorkloadProfile> {

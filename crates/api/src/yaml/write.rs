@@ -1,7 +1,8 @@
 //! Profiles as text: stable, short, and one line a rule, so that a review in Git shows the rules that changed and nothing else.
 
 use crate::{
-    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, WorkloadProfile, WorkloadReference,
+    BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Privilege, SocketKind,
+    WorkloadProfile, WorkloadReference, XattrPattern,
 };
 use crate::{
     Cidr,
@@ -63,6 +64,14 @@ struct Container<'a> {
     connect: Vec<FlowMap<Connect<'a>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bind: Vec<FlowMap<&'a BindRule>>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    capabilities: &'a BTreeSet<Capability>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    sockets: &'a BTreeSet<SocketKind>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    privileges: &'a BTreeSet<Privilege>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    xattrs: &'a BTreeSet<XattrPattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
     guard: Option<&'a [PathPattern]>,
 }
@@ -110,6 +119,10 @@ impl<'a> Container<'a> {
             files: container.files.iter().map(file).collect(),
             connect: container.connect.iter().map(connect).collect(),
             bind: container.bind.iter().map(FlowMap).collect(),
+            capabilities: &container.capabilities,
+            sockets: &container.sockets,
+            privileges: &container.privileges,
+            xattrs: &container.xattrs,
             guard: container.guard.as_deref(),
         }
     }

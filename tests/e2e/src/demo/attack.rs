@@ -142,6 +142,7 @@ pub(super) fn name(event: &Event) -> String {
     match &event.object {
         Object::File { path, .. } => path.clone(),
         Object::Endpoint { address, port, .. } => format!("{address}:{port}"),
+        Object::Token(token) => token.to_string(),
     }
 }
 

@@ -23,9 +23,13 @@
 //!  in-root FOLDER OPERATION...   the same after `chroot`
 //!  in-cgroup FOLDER OPERATION... the same after joining another cgroup
 //!  flood FOLDER COUNT            opens so many names there for writing, and says how many were denied
+//!  socket, chroot, setuid, trace-child, mount, bpf, ... what needs a capability, a privilege or a kind of socket: privilege.rs
+//!  ring, ring-write PATH, ...    the same by an io_uring: ring.rs
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
+mod privilege;
+mod ring;
 mod sockets;
 
 use rustix::{
@@ -83,13 +87,13 @@ fn main() -> ExitCode {
             println!("denied {denied} allowed {allowed}");
             return ExitCode::SUCCESS;
         }
-        ref words => match sockets::attempt(words) {
-            Some(result) => result,
-            None => {
-                eprintln!("usage: portcullis-attempt OPERATION ARGUMENT..., not {arguments:?}");
-                return ExitCode::from(2);
-            }
-        },
+        ref words if let Some(result) = sockets::attempt(words).or_else(|| privilege::attempt(words)).or_else(|| ring::attempt(words)) => {
+            result
+        }
+        _ => {
+            eprintln!("usage: portcullis-attempt OPERATION ARGUMENT..., not {arguments:?}");
+            return ExitCode::from(2);
+        }
     };
     match result {
         Ok(()) => say("allowed", ExitCode::SUCCESS),

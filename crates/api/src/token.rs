@@ -1,0 +1,137 @@
+//! What rules grant whole: capabilities, kinds of sockets, privileges and extended attributes, each by its name.
+//!
+//! To the kernel each is a short key ([`portcullis_abi::token`]); this is where keys have names.
+
+mod named;
+mod xattr;
+
+use crate::InvalidValue;
+use portcullis_abi::{Operation, token};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+pub use named::{Capability, Privilege, SocketKind};
+pub use xattr::XattrPattern;
+
+/// One of them. Its JSON is what events show of it: `{"capability":"NET_ADMIN"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Token {
+    /// A capability.
+    Capability(Capability),
+    /// A kind of socket.
+    Socket(SocketKind),
+    /// A privilege.
+    Privilege(Privilege),
+    /// An extended attribute, or all whose names begin alike.
+    Xattr(XattrPattern),
+}
+
+impl Token {
+    /// The key that the kernel asks about; where the token is [open](Token::is_open), what all its keys begin with.
+    #[must_use]
+    pub fn key(&self) -> Vec<u8> {
+        match self {
+            Self::Capability(capability) => vec![token::CAPABILITY, capability.number()],
+            Self::Socket(kind) => vec![token::SOCKET, kind.number()],
+            Self::Privilege(privilege) => vec![token::PRIVILEGE, privilege.number()],
+            Self::Xattr(pattern) => [&[token::XATTR], pattern.name()].concat(),
+        }
+    }
+
+    /// Whether it stands for every key that begins with its own.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self, Self::Xattr(pattern) if pattern.is_open())
+    }
+
+    /// Whether it grants all that the other one does.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Xattr(own), Self::Xattr(theirs)) => own.covers(theirs),
+            _ => self == other,
+        }
+    }
+
+    /// The token whose key this is.
+    ///
+    /// # Errors
+    /// Where it is the key of none.
+    pub fn from_key(key: &[u8]) -> Result<Self, InvalidValue> {
+        let found = match *key {
+            [token::CAPABILITY, number] => Capability::from_number(number).map(Self::Capability),
+            [token::SOCKET, number] => SocketKind::from_number(number).map(Self::Socket),
+            [token::PRIVILEGE, number] => Privilege::from_number(number).map(Self::Privilege),
+            [token::XATTR, ref name @ ..] => return XattrPattern::literal(name).map(Self::Xattr),
+            _ => None,
+        };
+        found.ok_or_else(|| InvalidValue::whole(format!("no capability, socket, privilege or attribute has the key {key:?}")))
+    }
+
+    /// The operation that asks for it.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        match self {
+            Self::Capability(_) => Operation::Capability,
+            Self::Socket(_) => Operation::Socket,
+            Self::Privilege(_) => Operation::Privilege,
+            Self::Xattr(_) => Operation::Xattr,
+        }
+    }
+}
+
+/// As a rule shows it: the list of a container that it belongs to, and its name there.
+impl fmt::Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capability(capability) => write!(f, "capabilities {capability}"),
+            Self::Socket(kind) => write!(f, "sockets {kind}"),
+            Self::Privilege(privilege) => write!(f, "privileges {privilege}"),
+            Self::Xattr(pattern) => write!(f, "xattrs {pattern}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    proptest! {
+        #[test]
+        fn the_key_of_a_token_gives_it_back(key in prop_oneof![
+            (3u8..6, any::<u8>()).prop_map(|(marker, number)| vec![marker, number]),
+            vec(1u8.., 0..300).prop_map(|name| [&[token::XATTR], &name[..]].concat()),
+            vec(any::<u8>(), 0..4),
+        ]) {
+            if let Ok(token) = Token::from_key(&key) {
+                prop_assert_eq!(token.key(), key);
+                prop_assert!(!token.is_open());
+                let json = serde_json::to_string(&token).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Token>(&json).unwrap(), token);
+            }
+        }
+    }
+
+    #[test]
+    fn events_show_a_token_by_its_kind_and_name() {
+        for (key, json, text) in [
+            (&[4, 12][..], r#"{"capability":"NET_ADMIN"}"#, "capabilities NET_ADMIN"),
+            (&[3, 0], r#"{"socket":"raw"}"#, "sockets raw"),
+            (&[5, 1], r#"{"privilege":"ptrace"}"#, "privileges ptrace"),
+            (b"\x06user.a*", r#"{"xattr":"user.a\\*"}"#, r"xattrs user.a\*"),
+        ] {
+            let token = Token::from_key(key).unwrap();
+            assert_eq!(serde_json::to_string(&token).unwrap(), json);
+            assert_eq!(token.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn every_privilege_of_the_kernel_has_a_name() {
+        for privilege in portcullis_abi::Privilege::ALL {
+            assert!(Privilege::from_number(privilege as u8).is_some(), "{privilege:?}");
+        }
+    }
+}

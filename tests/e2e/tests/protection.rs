@@ -1,0 +1,163 @@
+//! The enforcer, other containers and the node, against root in a container that shares the node's process numbers, has every capability, and sees
+//! the node's bpffs and control groups.
+#![allow(clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use portcullis_api::{
+    Event,
+    event::{Action, Object},
+};
+use portcullis_e2e::{
+    Builder, Kernel, TestResult, Vm,
+    case::{Case, profile},
+    enforcer, kernel_tests,
+    runc::{Container, ContainerBuilder},
+};
+
+kernel_tests!(machine:
+    nothing_reaches_the_enforcer_from_a_container,
+    signals_stay_within_the_container,
+    looking_into_other_containers_needs_ptrace,
+);
+
+fn machine(kernel: Kernel) -> Builder {
+    enforcer::machine(kernel).unwrap_or_else(|error| panic!("{error}"))
+}
+
+const RULES: &str = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/ps}]\n    guard: []\n";
+
+/// Every capability there is.
+const ALL: [&str; 41] = [
+    "CAP_AUDIT_CONTROL",
+    "CAP_AUDIT_READ",
+    "CAP_AUDIT_WRITE",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_KILL",
+    "CAP_LEASE",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_MAC_ADMIN",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MKNOD",
+    "CAP_NET_ADMIN",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_RAW",
+    "CAP_PERFMON",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYSLOG",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_NICE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_WAKE_ALARM",
+];
+
+/// As a privileged pod with `hostPID` and the node's folders.
+fn privileged(container: ContainerBuilder) -> ContainerBuilder {
+    container.capabilities(ALL).host_pid().bind("/sys/fs/bpf", "/pins").bind("/sys/fs/cgroup", "/groups")
+}
+
+fn token(event: &Event) -> String {
+    if let Object::Token(token) = &event.object { token.to_string() } else { String::new() }
+}
+
+fn nothing_reaches_the_enforcer_from_a_container(vm: &Vm) -> TestResult {
+    let mut case = Case::with(vm, "intruder", RULES, privileged)?;
+    let agent = case.enforcer.pid().to_string();
+    let (memory, namespace) = (format!("/proc/{agent}/mem"), format!("/proc/{agent}/ns/mnt"));
+    let map = "/pins/portcullis/v1/maps/PROFILES";
+    let link = vm.sh("ls -d /sys/fs/bpf/portcullis/v1/links-*/capable")?.text().replace("/sys/fs/bpf", "/pins");
+    // In audit, so that what follows is not denied for some other reason. What would end the enforcer is left out.
+    for words in [&["bpf-open", map][..], &["read-memory", &agent], &["read", &memory], &["setns", &namespace, "mnt"], &["kill", "1", "18"]]
+    {
+        assert_eq!(case.attempt(words)?, "allowed", "{words:?} in audit");
+    }
+    case.enforce()?;
+    let attempts: [&[&str]; 16] = [
+        &["kill", &agent, "9"],
+        &["kill", &agent, "19"],
+        &["kill", "1", "18"],
+        &["trace", &agent],
+        &["read-memory", &agent],
+        &["take-file", &agent],
+        &["setns", &namespace, "mnt"],
+        &["bpf-open", map],
+        &["bpf-open", &link],
+        &["bpf"],
+        &["unlink", &link],
+        &["unlink", map],
+        &["umount", "/pins"],
+        &["mount", "/pins"],
+        &["in-cgroup", "/groups", "exec", "/attempt"],
+        &["write", &memory],
+    ];
+    for words in attempts {
+        let answer = case.attempt(words)?;
+        assert!(matches!(answer.as_str(), "EPERM" | "EACCES"), "{words:?}: {answer}");
+    }
+    for rule in ["privileges signal", "privileges ptrace", "privileges bpf"] {
+        case.enforcer.wait_for_event(rule, |event| event.action == Action::Blocked && token(event) == rule)?;
+    }
+    // It is there, and does what it is told.
+    case.enforcer
+        .apply("intruder.yaml", &profile("intruder", "enforce", &format!("{RULES}    privileges: [bpf]\n    capabilities: [BPF]\n")))?;
+    assert_eq!(case.attempt(&["bpf"])?, "allowed");
+    case.end()
+}
+
+fn signals_stay_within_the_container(vm: &Vm) -> TestResult {
+    let other = Container::builder("neighbour").run(vm)?;
+    let theirs = other.pid()?.to_string();
+    let mut case = Case::with(vm, "signals", RULES, |container| container.host_pid())?;
+    let own = case.container.pid()?.to_string();
+    assert_eq!(case.attempt(&["kill", &theirs, "18"])?, "allowed", "in audit");
+    case.enforcer.wait_for_event("a signal", |event| event.action == Action::WouldBlock && token(event) == "privileges signal")?;
+    case.enforce()?;
+    assert_eq!(case.attempt(&["kill", &theirs, "9"])?, "EPERM");
+    assert_eq!(case.attempt(&["kill", &theirs, "0"])?, "allowed", "whether it is there is no secret");
+    assert_eq!(case.attempt(&["kill", &own, "18"])?, "allowed");
+    assert_eq!(case.attempt(&["kill-child"])?, "allowed");
+    assert_eq!(other.status()?, "running");
+    case.enforcer
+        .apply("signals.yaml", &profile("signals", "enforce", &format!("{RULES}    privileges: [signal]\n    capabilities: [KILL]\n")))?;
+    assert_eq!(case.attempt(&["kill", &theirs, "18"])?, "allowed");
+    case.end()?;
+    other.delete()?;
+    Ok(())
+}
+
+fn looking_into_other_containers_needs_ptrace(vm: &Vm) -> TestResult {
+    let other = Container::builder("neighbour").run(vm)?;
+    let environment = format!("/proc/{}/environ", other.pid()?);
+    let mut case = Case::with(vm, "looking", RULES, privileged)?;
+    let own = format!("/proc/{}/environ", case.container.pid()?);
+    assert_eq!(case.attempt(&["read", &environment])?, "allowed", "in audit");
+    case.enforcer.wait_for_event("a look", |event| event.action == Action::WouldBlock && token(event) == "privileges ptrace")?;
+    case.enforce()?;
+    assert!(matches!(case.attempt(&["read", &environment])?.as_str(), "EPERM" | "EACCES"));
+    assert_eq!(case.attempt(&["read", &own])?, "allowed");
+    let before = case.enforcer.events()?.len();
+    assert!(case.container.exec(["/bin/ps"]).check()?.contains("sleep"));
+    assert_eq!(case.enforcer.events()?.len(), before, "a list of processes is no look into them");
+    case.end()?;
+    other.delete()?;
+    Ok(())
+}
