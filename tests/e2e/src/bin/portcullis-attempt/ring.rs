@@ -63,7 +63,7 @@ fn connect(address: &str) -> io::Result<()> {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
     let Ok(SocketAddr::V4(address)) = address.parse() else { return Err(io::ErrorKind::InvalidInput.into()) };
     let name = libc::sockaddr_in {
-        sin_family: libc::AF_INET as u16,
+        sin_family: 2, // AF_INET
         sin_port: address.port().to_be(),
         sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(address.ip().octets()) },
         sin_zero: [0; 8],
