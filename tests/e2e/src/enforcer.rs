@@ -16,9 +16,9 @@ pub const CONTAINERS: &str = "/portcullis/*/*/*";
 /// What the agent logs when what the files say is what the kernel does.
 pub const IN_FORCE: &str = "profiles in force";
 /// How long loading may take: the verifier runs under software emulation.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_secs(300);
 /// How long a change or an event may take to arrive.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 /// A machine with the enforcer and `portcullis-attempt`, which attempts operations.
 ///

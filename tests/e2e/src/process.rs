@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// For a command of a test, emulated and beside other machines.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 
 /// A killed program's last words.
 const KILL_LIMIT: Duration = Duration::from_secs(10);

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// For what should take the guest a moment.
-const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 
 /// A virtual machine. Dropping it ends it.
 pub struct Vm {

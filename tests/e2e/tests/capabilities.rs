@@ -60,7 +60,7 @@ fn a_container_runs_without_rules_for_what_it_does_not_use(vm: &Vm) -> TestResul
         assert_eq!(container.exec(["sh", "-c", "until ! ls /tmp/a 2>/dev/null; do usleep 1000; done; echo done"]).check()?, "done");
         container.kill(15)?;
         container.kill(9)?;
-        container.wait_until_stopped(Duration::from_secs(10))?;
+        container.wait_until_stopped(Duration::from_secs(60))?;
         container.delete()?;
     }
     let told: Vec<_> = enforcer.events()?.into_iter().filter(|event| event.container.profile == "plain").collect();
@@ -185,7 +185,7 @@ fn what_is_used_is_learned(vm: &Vm) -> TestResult {
     }
     let file = "/profiles/test.learned.yaml";
     let script = format!("until grep -q SYS_CHROOT {file} && grep -q netlink {file} && grep -q ptrace {file}; do usleep 50000; done");
-    vm.command("sh").args(["-c", &script]).timeout(Duration::from_secs(20)).check()?;
+    vm.command("sh").args(["-c", &script]).timeout(Duration::from_secs(60)).check()?;
     let learned = portcullis_api::load(file, &vm.read_text(file)?)?;
     let tokens: Vec<Token> = learned[0].spec.containers[0].tokens().collect();
     for key in [&[4, 18][..], &[3, 16], &[5, 1]] {

@@ -93,12 +93,12 @@ fn judges_the_first_exec_of_a_container(vm: &Vm) -> TestResult {
     let builder = |program: &str| Container::builder("first").cgroup("/portcullis/test/first/main").args([program, "1"]);
     // runc hands the container over before it executes its program.
     let container = builder("/bin/sleep").run(vm)?;
-    container.wait_until_stopped(Duration::from_secs(10))?;
+    container.wait_until_stopped(Duration::from_secs(60))?;
     assert!(container.output()?.contains("operation not permitted"), "{}", container.output()?);
     enforcer.wait_for_event("sleep", |event| event.container.profile == "first" && path_of(event) == "/bin/sleep")?;
     container.delete()?;
     let container = builder("/bin/true").run(vm)?;
-    container.wait_until_stopped(Duration::from_secs(10))?;
+    container.wait_until_stopped(Duration::from_secs(60))?;
     assert!(!container.output()?.contains("operation not permitted"), "{}", container.output()?);
     container.delete()?;
     Ok(())

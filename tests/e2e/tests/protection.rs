@@ -124,7 +124,7 @@ fn nothing_reaches_the_enforcer_from_a_container(vm: &Vm) -> TestResult {
 }
 
 fn signals_stay_within_the_container(vm: &Vm) -> TestResult {
-    let other = Container::builder("neighbour").run(vm)?;
+    let other = Container::builder("signalled").run(vm)?;
     let theirs = other.pid()?.to_string();
     let mut case = Case::with(vm, "signals", RULES, |container| container.host_pid())?;
     let own = case.container.pid()?.to_string();
@@ -145,7 +145,7 @@ fn signals_stay_within_the_container(vm: &Vm) -> TestResult {
 }
 
 fn looking_into_other_containers_needs_ptrace(vm: &Vm) -> TestResult {
-    let other = Container::builder("neighbour").run(vm)?;
+    let other = Container::builder("looked-at").run(vm)?;
     let environment = format!("/proc/{}/environ", other.pid()?);
     let mut case = Case::with(vm, "looking", RULES, privileged)?;
     let own = format!("/proc/{}/environ", case.container.pid()?);
@@ -156,7 +156,10 @@ fn looking_into_other_containers_needs_ptrace(vm: &Vm) -> TestResult {
     assert_eq!(case.attempt(&["read", &own])?, "allowed");
     let before = case.enforcer.events()?.len();
     assert!(case.container.exec(["/bin/ps"]).check()?.contains("sleep"));
-    assert_eq!(case.enforcer.events()?.len(), before, "a list of processes is no look into them");
+    // For a process that may not be traced by its own user, as runc is, the kernel asks for the capability, which is another rule's.
+    let since: Vec<String> =
+        case.enforcer.events()?.iter().skip(before).map(token).filter(|rule| rule != "capabilities SYS_PTRACE").collect();
+    assert_eq!(since, [""; 0], "a list of processes is no look into them");
     case.end()?;
     other.delete()?;
     Ok(())

@@ -79,11 +79,11 @@ fn a_container_that_was_there_before_the_agent_is_judged(vm: &Vm) -> TestResult 
     let container = container(vm, "earlier")?;
     let mut shell = container.exec(["/bin/sh"]).spawn()?;
     shell.write(b"echo ready\n")?;
-    shell.wait_for_line("ready", Duration::from_secs(10))?;
+    shell.wait_for_line("ready", Duration::from_secs(60))?;
     vm.write_file("/profiles/earlier.yaml", profile("earlier", "/bin/sleep").as_bytes(), 0o644)?;
     let enforcer = Enforcer::start(vm)?;
     shell.write(b"/bin/true; echo status $?\n")?;
-    let said = shell.wait_for_line("status", Duration::from_secs(10))?;
+    let said = shell.wait_for_line("status", Duration::from_secs(60))?;
     assert_eq!(said, "status 126", "the shell was in the container before the agent");
     assert_eq!(container.exec(["/attempt", "exec", "/bin/true"]).run()?.text(), "EPERM");
     enforcer.wait_for_event("true", |event| event.container.profile == "earlier" && event.process.session.is_none())?;
@@ -107,7 +107,7 @@ fn detach_leaves_nothing(vm: &Vm) -> TestResult {
 
 fn a_second_agent_is_refused(vm: &Vm) -> TestResult {
     let _enforcer = Enforcer::start(vm)?;
-    let second = Enforcer::spawn(vm)?.wait(Duration::from_secs(30))?;
+    let second = Enforcer::spawn(vm)?.wait(Duration::from_secs(60))?;
     assert_eq!(second.code(), Some(1));
     assert!(second.error_text().contains("another enforcer is running"), "{}", second.error_text());
     Ok(())
@@ -152,7 +152,7 @@ fn a_workload_without_a_profile_is_learned_and_then_enforced(vm: &Vm) -> TestRes
     let file = "/profiles/test.pod-new.yaml";
     vm.command("sh")
         .args(["-c", &format!("until grep -q /dev/null {file}; do usleep 50000; done")])
-        .timeout(Duration::from_secs(20))
+        .timeout(Duration::from_secs(60))
         .check()?;
     let learned = vm.read_text(file)?;
     for path in ["/attempt", "/bin/true", "/bin/sleep", "/dev/null"] {

@@ -26,7 +26,7 @@ pub(crate) fn attempt(words: &[&str]) -> Option<io::Result<()>> {
         ["kill", pid, signal] => raw(libc::SYS_kill, [number(pid), number(signal), 0, 0, 0, 0]),
         ["kill-child"] => with_child(|child| raw(libc::SYS_kill, [child, c_long::from(libc::SIGTERM), 0, 0, 0, 0])),
         ["mount", target] => mount("none", target, "tmpfs", 0),
-        ["bind", source, target] => mount(source, target, "", libc::MS_BIND),
+        ["bind-mount", source, target] => mount(source, target, "", libc::MS_BIND),
         ["remount", target] => mount("none", target, "", libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY),
         ["umount", target] => call(libc::SYS_umount2, &[&path(target)], &[0]),
         ["mount-umount", target] => mount("none", target, "tmpfs", 0).and_then(|()| call(libc::SYS_umount2, &[&path(target)], &[0])),
@@ -41,7 +41,7 @@ pub(crate) fn attempt(words: &[&str]) -> Option<io::Result<()>> {
         // No segments: what was loaded before is unloaded, which is nothing.
         ["kexec"] => raw(libc::SYS_kexec_load, [0; 6]),
         ["add-key"] => call(libc::SYS_add_key, &[&path("user"), &path("attempt"), &path("x")], &[1, KEY_SPEC_PROCESS_KEYRING]),
-        ["read-key"] => raw(libc::SYS_keyctl, [KEYCTL_DESCRIBE, KEY_SPEC_USER_KEYRING, 0, 0, 0, 0]),
+        ["read-key"] => raw(libc::SYS_keyctl, [KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, 0, 0, 0, 0]),
         ["set-attribute", file, name] => call(libc::SYS_setxattr, &[&path(file), &path(name), &path("x")], &[1, 0]),
         ["remove-attribute", file, name] => call(libc::SYS_removexattr, &[&path(file), &path(name)], &[]),
         ["set-acl", file] => set_acl(file),
@@ -52,7 +52,7 @@ pub(crate) fn attempt(words: &[&str]) -> Option<io::Result<()>> {
 const PTRACE_SEIZE: c_long = 0x4206;
 // `include/uapi/linux/keyctl.h`
 const KEY_SPEC_PROCESS_KEYRING: c_long = -2;
-const KEY_SPEC_USER_KEYRING: c_long = -4;
+const KEY_SPEC_SESSION_KEYRING: c_long = -3;
 const KEYCTL_DESCRIBE: c_long = 6;
 
 fn number(text: &str) -> c_long {
