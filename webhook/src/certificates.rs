@@ -29,7 +29,7 @@ use signed::Signed;
 use stored::{StoreError, Stored};
 
 /// How often the source is looked at. The kubelet takes up to a minute to bring a changed Secret into a pod.
-const POLL_INTERVAL: Duration = Duration::from_secs(3);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a certificate and key cannot be used.
 #[derive(Debug, Error)]
@@ -138,6 +138,11 @@ impl ResolvesServerCert for CurrentPair {
     }
 }
 
+/// The certificates that the API server has to trust to call this server, in PEM; `None` where nobody has said.
+///
+/// Held while they are published, so that of two who publish nobody overwrites newer ones with older ones.
+pub type Trusted = tokio::sync::Mutex<Option<String>>;
+
 /// The two files, and what they held when they were last read.
 #[derive(Debug)]
 pub struct Files {
@@ -200,7 +205,12 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 #[derive(Debug)]
 pub enum Source {
     /// Files with a pair.
-    Files(Files),
+    Files {
+        /// The pair.
+        pair: Files,
+        /// A file with the certificates that signed it.
+        bundle: Option<PathBuf>,
+    },
     /// An authority in a folder.
     Signed(Box<Signed>),
     /// An authority in the cluster.
@@ -210,20 +220,33 @@ pub enum Source {
 impl Source {
     async fn poll(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
         match self {
-            Self::Files(files) => files.reread(),
+            Self::Files { pair, .. } => pair.reread(),
             Self::Signed(signed) => signed.renew(now),
             Self::Stored(stored) => stored.renew(now).await,
         }
     }
+
+    /// What has to be trusted by who calls this server. What cannot be read just now is as good as nothing new.
+    pub fn bundle(&self) -> Option<String> {
+        match self {
+            Self::Files { bundle, .. } => std::fs::read_to_string(bundle.as_ref()?).ok(),
+            Self::Signed(signed) => signed.bundle(),
+            Self::Stored(stored) => Some(stored.bundle().to_owned()),
+        }
+    }
 }
 
-/// Keeps `current` and `health` true to the source, until dropped.
-pub async fn follow(mut source: Source, current: Arc<CurrentPair>, health: Arc<Health>) {
+/// Keeps `current`, `trusted` and `health` true to the source, until dropped.
+pub async fn follow(mut source: Source, current: Arc<CurrentPair>, trusted: Arc<Trusted>, health: Arc<Health>) {
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let mut trusted = trusted.lock().await;
         follow_once(&mut source, SystemTime::now(), &current, &health).await;
+        if let Some(bundle) = source.bundle() {
+            *trusted = Some(bundle);
+        }
     }
 }
 

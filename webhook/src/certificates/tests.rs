@@ -87,7 +87,7 @@ async fn keeps_the_pair_in_use_when_the_files_become_unusable_and_recovers() {
     let (old, new) = (issue("old"), issue("new"));
     let mut mount = Mount::new(&old);
     let (files, first) = mount.open();
-    let mut source = Source::Files(files);
+    let mut source = Source::Files { pair: files, bundle: None };
     let current = CurrentPair::new(first.clone());
     let health = Health::default();
 
