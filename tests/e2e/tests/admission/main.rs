@@ -12,3 +12,4 @@ mod gate;
 mod lifecycle;
 mod registration;
 mod support;
+mod uninstall;

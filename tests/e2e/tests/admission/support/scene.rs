@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use portcullis_e2e::cluster::Cluster;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -24,16 +25,24 @@ const RIGHTS: &str = include_str!("rights.yaml");
 
 /// A test's place in the cluster.
 pub(crate) struct Scene {
+    cluster: &'static Cluster,
     id: String,
     client: Client,
     folder: TempDir,
 }
 
 impl Scene {
-    /// A scene of this name, with a namespace for the webhook: `NAME-system`.
+    /// A scene of this name in the cluster that all share, with a namespace for the webhook: `NAME-system`.
     pub(crate) async fn new(id: &str) -> Self {
-        let client = client(|_| {}).await;
-        let scene = Self { id: id.to_owned(), client, folder: tempfile::tempdir().unwrap() };
+        // The first one waits for it to start.
+        let cluster = tokio::task::spawn_blocking(cluster).await.unwrap();
+        Self::within(cluster, id).await
+    }
+
+    /// The same in another cluster.
+    pub(crate) async fn within(cluster: &'static Cluster, id: &str) -> Self {
+        let client = client_of(cluster, |_| {}).await;
+        let scene = Self { cluster, id: id.to_owned(), client, folder: tempfile::tempdir().unwrap() };
         scene.create_namespace(&scene.system(), json!({})).await;
         scene.grant_rights().await;
         scene
@@ -115,7 +124,7 @@ impl Scene {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), &self.system());
         let request = TokenRequest { spec: Some(TokenRequestSpec::default()), ..Default::default() };
         let token = accounts.create_token_request("webhook", &PostParams::default(), &request).await.unwrap().status.unwrap().token;
-        let mut kubeconfig: Value = serde_saphyr::from_str(&fs::read_to_string(cluster().kubeconfig()).unwrap()).unwrap();
+        let mut kubeconfig: Value = serde_saphyr::from_str(&fs::read_to_string(self.cluster.kubeconfig()).unwrap()).unwrap();
         kubeconfig["users"][0]["user"] = json!({ "token": token });
         fs::write(self.webhook_kubeconfig(), kubeconfig.to_string()).unwrap();
     }
@@ -124,14 +133,18 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}: the cluster's logs end with\n{}", self.id, cluster().logs());
+            eprintln!("{}: the cluster's logs end with\n{}", self.id, self.cluster.logs());
         }
     }
 }
 
-/// A client of the administrator's, changed in some way.
+/// A client of the administrator's of the cluster that all share, changed in some way.
 pub(crate) async fn client(change: impl FnOnce(&mut Config)) -> Client {
-    let kubeconfig = Kubeconfig::read_from(cluster().kubeconfig()).unwrap();
+    client_of(cluster(), change).await
+}
+
+async fn client_of(cluster: &Cluster, change: impl FnOnce(&mut Config)) -> Client {
+    let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     change(&mut config);
     Client::try_from(config).unwrap()
