@@ -16,15 +16,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use tracing::{info, warn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{ContentsError, IssueError};
 use crate::health::{CertificateHealth, Health};
 
+pub mod mounted;
 pub mod signed;
 pub mod stored;
 
+use mounted::Mounted;
 use signed::Signed;
 use stored::{StoreError, Stored};
 
@@ -138,10 +141,29 @@ impl ResolvesServerCert for CurrentPair {
     }
 }
 
-/// The certificates that the API server has to trust to call this server, in PEM; `None` where nobody has said.
-///
-/// Held while they are published, so that of two who publish nobody overwrites newer ones with older ones.
-pub type Trusted = tokio::sync::Mutex<Option<String>>;
+/// The certificates that the API server has to trust to call this server, in PEM; none where nobody has said.
+#[derive(Debug, Default)]
+pub struct Trusted {
+    bundle: Mutex<Option<String>>,
+    changed: Notify,
+}
+
+impl Trusted {
+    /// Starts with a bundle.
+    pub fn new(bundle: Option<String>) -> Self {
+        Self { bundle: Mutex::new(bundle), changed: Notify::new() }
+    }
+
+    /// The bundle. It is held while it is published, so that of two who publish nobody overwrites newer ones with older ones.
+    pub async fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.bundle.lock().await
+    }
+
+    /// Waits for another bundle than the one that was there when this was called last.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
 
 /// The two files, and what they held when they were last read.
 #[derive(Debug)]
@@ -205,12 +227,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 #[derive(Debug)]
 pub enum Source {
     /// Files with a pair.
-    Files {
-        /// The pair.
-        pair: Files,
-        /// A file with the certificates that signed it.
-        bundle: Option<PathBuf>,
-    },
+    Files(Box<Mounted>),
     /// An authority in a folder.
     Signed(Box<Signed>),
     /// An authority in the cluster.
@@ -220,7 +237,7 @@ pub enum Source {
 impl Source {
     async fn poll(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
         match self {
-            Self::Files { pair, .. } => pair.reread(),
+            Self::Files(mounted) => mounted.renew(now),
             Self::Signed(signed) => signed.renew(now),
             Self::Stored(stored) => stored.renew(now).await,
         }
@@ -229,7 +246,7 @@ impl Source {
     /// What has to be trusted by who calls this server. What cannot be read just now is as good as nothing new.
     pub fn bundle(&self) -> Option<String> {
         match self {
-            Self::Files { bundle, .. } => std::fs::read_to_string(bundle.as_ref()?).ok(),
+            Self::Files(mounted) => mounted.bundle(),
             Self::Signed(signed) => signed.bundle(),
             Self::Stored(stored) => Some(stored.bundle().to_owned()),
         }
@@ -242,10 +259,12 @@ pub async fn follow(mut source: Source, current: Arc<CurrentPair>, trusted: Arc<
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let mut trusted = trusted.lock().await;
+        let mut bundle = trusted.lock().await;
         follow_once(&mut source, SystemTime::now(), &current, &health).await;
-        if let Some(bundle) = source.bundle() {
-            *trusted = Some(bundle);
+        let now = source.bundle();
+        if now.is_some() && *bundle != now {
+            *bundle = now;
+            trusted.changed.notify_one();
         }
     }
 }

@@ -18,9 +18,10 @@ use tokio::sync::watch;
 use tracing::info;
 
 use crate::args::ServeArgs;
+use crate::certificates::mounted::Mounted;
 use crate::certificates::signed::Signed;
 use crate::certificates::stored::{Store, Stored};
-use crate::certificates::{self, CurrentPair, Files, Pair, Source, Trusted};
+use crate::certificates::{self, CurrentPair, Pair, Source, Trusted};
 use crate::health::{self, CertificateHealth, Health};
 use crate::listener::{self, Endpoint, Limits};
 use crate::metrics::{ConnectionMetrics, Metrics};
@@ -214,8 +215,9 @@ async fn open_source(args: &ServeArgs) -> anyhow::Result<(Source, Pair)> {
     let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) else {
         bail!("--tls-cert and --tls-key, or --tls-authority, or --tls-secret, are required")
     };
-    let (files, pair) = Files::open(chain.clone(), key.clone()).context("cannot use the certificate files")?;
-    Ok((Source::Files { pair: files, bundle: register.ca_bundle.clone() }, pair))
+    let opened = Mounted::open(chain.clone(), key.clone(), register.ca_bundle.clone());
+    let (mounted, pair) = opened.context("cannot use the certificate files")?;
+    Ok((Source::Files(Box::new(mounted)), pair))
 }
 
 fn tls_config(pair: Arc<CurrentPair>, client_ca: Option<&Path>, identity: &Identity) -> anyhow::Result<Arc<ServerConfig>> {

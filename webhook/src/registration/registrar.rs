@@ -23,6 +23,8 @@ use crate::health::Health;
 const INTERVAL: Duration = Duration::from_secs(30);
 /// How often it is tried until it is registered for the first time.
 const FIRST_INTERVAL: Duration = Duration::from_millis(500);
+/// How soon it is tried again when it did not work later.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How long all requests of one round may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 /// Another name than the one that publishes the authority: what one applies must not take away what the other did.
@@ -109,7 +111,15 @@ impl Registrar {
                     told = Some(why);
                 }
             }
-            tokio::time::sleep(if last.is_none() { FIRST_INTERVAL } else { INTERVAL }).await;
+            let pause = match (last, &told) {
+                (None, _) => FIRST_INTERVAL,
+                (Some(_), Some(_)) => RETRY_INTERVAL,
+                (Some(_), None) => INTERVAL,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.trusted.changed() => {}
+            }
         }
     }
 

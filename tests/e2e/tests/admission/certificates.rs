@@ -1,7 +1,7 @@
 //! Certificates that end, go missing or change while the API server calls: what need not be lost is not.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
@@ -116,16 +116,39 @@ fn mount(scene: &Scene, folder: &Path, generation: u32, not_after: SystemTime) {
     fs::rename(folder.join("..data_tmp"), folder.join("..data")).unwrap();
 }
 
+/// A folder with such files, and the arguments that name them.
+fn mounted(scene: &Scene, not_after: SystemTime) -> (PathBuf, Vec<String>) {
+    let folder = scene.folder().join("tls");
+    fs::create_dir(&folder).unwrap();
+    mount(scene, &folder, 0, not_after);
+    let path = |name: &str| folder.join(name).into_os_string().into_string().unwrap();
+    let arguments = [("--tls-cert", "tls.crt"), ("--tls-key", "tls.key"), ("--ca-bundle", "ca.crt")];
+    let arguments = arguments.into_iter().flat_map(|(flag, name)| [flag.to_owned(), path(name)]).collect();
+    (folder, arguments)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_are_swapped_under_load_together_with_their_authority_lose_no_request() {
+    let scene = Scene::new("swapped").await;
+    let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    let (folder, arguments) = mounted(&scene, tomorrow);
+    let front = Front::start(&scene).await;
+    let webhook = Webhook::start_registered(&scene, &front, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    webhook.wait_for("registered").await;
+    let shop = scene.namespace("shop", json!({"portcullis.dev/failure-policy": "Fail"})).await;
+    scene.enforced(&shop).await;
+    let load = Load::start(&scene, &shop);
+    load.more(20).await;
+    mount(&scene, &folder, 1, tomorrow);
+    signed_anew(&webhook, load).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_has_expired_registers_nothing_and_locks_nobody_out_until_it_is_renewed() {
     let scene = Scene::new("files").await;
-    let folder = scene.folder().join("tls");
-    fs::create_dir(&folder).unwrap();
-    mount(&scene, &folder, 0, SystemTime::now() - Duration::from_secs(60));
-    let path = |name: &str| folder.join(name).into_os_string().into_string().unwrap();
-    let (chain, key, bundle) = (path("tls.crt"), path("tls.key"), path("ca.crt"));
+    let (folder, arguments) = mounted(&scene, SystemTime::now() - Duration::from_secs(60));
     let front = Front::start(&scene).await;
-    let webhook = Webhook::start_registered(&scene, &front, &["--tls-cert", &chain, "--tls-key", &key, "--ca-bundle", &bundle]).await;
+    let webhook = Webhook::start_registered(&scene, &front, &arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
     webhook.wait_for_line(|line| line["why"] == "not ready: certificate: expired").await.unwrap();
     let shop = scene.namespace("shop", json!({})).await;
     scene.try_create(&shop, &privileged("root")).await.unwrap();

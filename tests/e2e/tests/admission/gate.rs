@@ -141,3 +141,19 @@ async fn server_side_apply_is_judged_at_every_change_and_in_a_dry_run_likewise()
     let spec = api.get("web").await.unwrap().data["spec"]["template"]["spec"].clone();
     assert_eq!(spec["hostPID"], Value::Null, "what was denied changed nothing");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guards_from_outside_the_cluster_by_a_url_with_one_command() {
+    let scene = Scene::new("url").await;
+    let front = Front::start(&scene).await;
+    let url = format!("https://localhost:{}/validate", front.port());
+    let secret = format!("{}/portcullis", scene.system());
+    let arguments = ["--tls-secret", &secret, "--tls-name", "localhost", "--webhook-configuration", "portcullis-url"];
+    let chosen = ["--register-url", &url, "--register-namespaces", "portcullis-test=url"];
+    let webhook = Webhook::behind(&scene, &front, &[&arguments[..], &chosen[..]].concat()).await;
+    webhook.wait_for("registered").await;
+    let shop = scene.namespace("shop", json!({})).await;
+    scene.enforced(&shop).await;
+    assert!(refusal(scene.create(&shop, &privileged("root")).await).contains(MESSAGE));
+    scene.try_create(&shop, &pod("web")).await.unwrap();
+}

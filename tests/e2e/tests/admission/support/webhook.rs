@@ -48,7 +48,12 @@ impl Webhook {
         let namespaces = format!("portcullis-test={}", scene.id());
         let mut all = vec!["--webhook-configuration", &configuration, "--register-service", &service, "--register-namespaces", &namespaces];
         all.extend(arguments);
-        let webhook = Self::spawn(scene, &all).await;
+        Self::behind(scene, front, &all).await
+    }
+
+    /// Starts a replica with these arguments behind `front`.
+    pub(crate) async fn behind(scene: &Scene, front: &Front, arguments: &[&str]) -> Self {
+        let webhook = Self::spawn(scene, arguments).await;
         let serving = webhook.wait_for("serving").await;
         let address = |field: &str| -> SocketAddr { serving[field].as_str().unwrap().parse().unwrap() };
         front.add(address("address"), address("health_address"));
@@ -56,7 +61,7 @@ impl Webhook {
     }
 
     /// Starts the program with these arguments and those that every test gives.
-    pub(crate) async fn spawn(scene: &Scene, arguments: &[&str]) -> Self {
+    async fn spawn(scene: &Scene, arguments: &[&str]) -> Self {
         let mut command = Command::new(program("portcullis-webhook", "portcullis-webhook").await);
         command.args(["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--namespace-labels"]).args(arguments);
         command.env("KUBECONFIG", scene.webhook_kubeconfig()).env_remove("RUST_LOG");
