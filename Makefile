@@ -2,11 +2,11 @@
 # Only Debian packages, a Rust tool chain and a network are expected; hack/ brings the rest.
 
 SHELL := /bin/bash
-SCRIPTS := hack/build-ebpf hack/demo hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
+SCRIPTS := hack/build-ebpf hack/cluster hack/demo hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
 # The kernel programs are a workspace of their own: the host's compiler only formats them.
 EBPF := --manifest-path enforcer-ebpf/Cargo.toml
 
-.PHONY: help build check test bench demo deny ebpf prerequisites kernels
+.PHONY: help build check test bench cluster demo deny ebpf prerequisites kernels control-plane
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,11 +21,14 @@ check: ebpf ## Formatting, lints, shell scripts; minutes, no tests.
 	cargo clippy --workspace --all-targets -- -D warnings
 	shellcheck -x $(SCRIPTS)
 
-test: check kernels ## check, then every test; those in virtual machines too, on every kernel.
+test: check kernels control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
 	cargo test --workspace --no-fail-fast
 
 bench: ebpf kernels ## Measures; costs in the kernel are counted in instructions, so they repeat.
 	cargo bench --workspace
+
+cluster: ## Starts a Kubernetes API server with controllers, on loopback, until Ctrl-C.
+	hack/cluster --run --controller-manager --scheduler
 
 demo: ebpf kernels ## Shows the attack, and each step of it stopped.
 	hack/demo
@@ -42,3 +45,6 @@ prerequisites:
 
 kernels: prerequisites
 	@hack/kernels >/dev/null
+
+control-plane:
+	@hack/cluster >/dev/null

@@ -6,14 +6,18 @@ use std::path::PathBuf;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use portcullis_admission::Standard;
 
+use crate::break_glass::Move;
+use crate::cluster::ClusterArgs;
+
 const EXAMPLES: &str = "\
 Examples:
   portcullis check --pod-security restricted:v1.35 deploy/
   helm template web charts/web | portcullis check -
   portcullis check -o sarif deploy/ > portcullis.sarif
   portcullis explain runAsNonRoot
+  portcullis break-glass --dry-run
 
-Exit status: 0 everything passes, 1 something violates the standard, 2 something could not be judged.";
+Exit status: 0 everything passes or was done, 1 something violates the standard, 2 something could not be judged or done.";
 
 /// Kubernetes security from the manifest to the kernel.
 #[derive(Debug, Parser)]
@@ -31,6 +35,10 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what a check forbids, and why
     Explain(ExplainArgs),
+    /// Take the admission webhook out of force, or back; asks the API server alone
+    BreakGlass(BreakGlassArgs),
+    /// Remove what was installed into a cluster
+    Uninstall(UninstallArgs),
 }
 
 /// How to check.
@@ -64,6 +72,52 @@ pub struct ExplainArgs {
     /// Write the reference of all checks in Markdown
     #[arg(long, conflicts_with = "check")]
     pub markdown: bool,
+}
+
+/// What to take out of force.
+#[derive(Debug, ClapArgs)]
+pub struct BreakGlassArgs {
+    /// The ValidatingWebhookConfiguration; without it, all that the webhook registered
+    #[arg(long, value_name = "NAME")]
+    pub configuration: Option<String>,
+
+    /// Ask no webhook at all, where otherwise only what none answers for is admitted
+    #[arg(long)]
+    pub remove: bool,
+
+    /// Put it back as it was
+    #[arg(long, conflicts_with = "remove")]
+    pub undo: bool,
+
+    /// Which cluster
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+impl BreakGlassArgs {
+    pub(crate) const fn change(&self) -> Move {
+        match (self.undo, self.remove) {
+            (true, _) => Move::Undo,
+            (false, true) => Move::Remove,
+            (false, false) => Move::Open,
+        }
+    }
+}
+
+/// What to remove.
+#[derive(Debug, ClapArgs)]
+pub struct UninstallArgs {
+    /// Where it was installed
+    #[arg(long, value_name = "NAMESPACE", default_value = "portcullis-system")]
+    pub namespace: String,
+
+    /// Remove the definitions of custom resources, too, and with them all policies and profiles
+    #[arg(long)]
+    pub crds: bool,
+
+    /// Which cluster
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
 }
 
 /// Format of the report.

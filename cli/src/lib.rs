@@ -6,17 +6,23 @@
 //!                                                     portcullis_admission: Workload, evaluate
 //! ```
 //!
+//! Two commands are for a cluster where the webhook is installed: [`break_glass`] takes it out of force, [`uninstall`] removes it. They talk to the API
+//! server alone.
+//!
 //! Exit status: 0 if everything passes, 1 if something violates the standard, 2 if something could not be judged. What cannot be judged is never passed
 //! over: a file that cannot be read or parsed, a field of the wrong type, a path without any manifest.
 
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod break_glass;
 pub mod check;
+pub mod cluster;
 pub mod document;
 pub mod explain;
 pub mod report;
 pub mod source;
+pub mod uninstall;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,10 @@ use std::str::FromStr;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use portcullis_admission::{Exemptions, Settings, Standard, Standards, Templates};
 
+pub mod register;
+
+use register::RegisterArgs;
+
 const EXAMPLE: &str = "\
 Example:
   portcullis-webhook serve --tls-cert /tls/tls.crt --tls-key /tls/tls.key \\
@@ -47,9 +51,17 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 
+    /// Seconds to go on accepting connections after SIGTERM, while the cluster takes this replica out of its Service
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    pub linger: u64,
+
     /// Where the certificate comes from
     #[command(flatten)]
     pub tls: TlsArgs,
+
+    /// How the webhook registers itself
+    #[command(flatten)]
+    pub register: RegisterArgs,
 
     /// Follow the pod-security.kubernetes.io labels of namespaces; the standards below are for those without
     #[arg(long)]
@@ -103,8 +115,12 @@ pub struct TlsArgs {
     #[arg(long, value_name = "SECRET", conflicts_with_all = ["tls_cert", "tls_key", "tls_authority"], requires_all = ["tls_name", "webhook_configuration"])]
     pub tls_secret: Option<SecretName>,
 
-    /// ValidatingWebhookConfiguration that is to trust that authority
-    #[arg(long, value_name = "NAME", requires = "tls_secret")]
+    /// Seconds between two looks at that Secret
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, requires = "tls_secret", value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub tls_secret_interval: u64,
+
+    /// ValidatingWebhookConfiguration that is to trust that authority, or that this server registers itself as
+    #[arg(long, value_name = "NAME")]
     pub webhook_configuration: Option<String>,
 
     /// Name of the server in a certificate that is signed here, such as portcullis-webhook.portcullis-system.svc; may be repeated
@@ -154,6 +170,12 @@ impl From<TemplatesArg> for Templates {
 }
 
 impl ServeArgs {
+    /// The namespace that the webhook is at home in, where something says so.
+    pub fn home(&self) -> Option<&str> {
+        let service = self.register.register_service.as_ref().map(|service| &service.service);
+        service.or(self.tls.tls_secret.as_ref()).map(|name| name.namespace.as_str())
+    }
+
     /// What requests are judged by.
     pub fn settings(&self) -> Settings {
         Settings {

@@ -13,8 +13,9 @@
 //! All of this is decided by [`next_step`], a function of the time and of what the Secret holds: the certificates' own dates are the only clock. A clock
 //! that jumps back changes nothing; one that jumps far ahead makes a new authority, as an expired one does.
 //!
-//! A Secret whose contents cannot be used is replaced: the certificates that are in use would fail with the next renewal anyway, and nobody else writes
-//! it. The reason is told, for the log.
+//! A Secret that is gone, or whose contents cannot be used, is replaced: the certificates that are in use would fail with the next renewal anyway, and
+//! nobody else writes it. The reason is told, for the log. Who replaces it remembers which authority signed its certificate, and has it trusted on as the
+//! previous one; all replicas sign anew only once the new one has had the time to get around. To have it distrusted at once, restart them as well.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -118,6 +119,11 @@ impl Authority {
         Ok(Self { current: Ca::create(now)?, next: None, previous: None })
     }
 
+    /// The same, which trusts also who signed `leaf`: it takes over without warning, and certificates that are in use must not fail for that.
+    pub fn succeeding(self, leaf: &Leaf) -> Self {
+        Self { previous: CaCertificate::from_pem(leaf.issuer().as_bytes()).ok(), ..self }
+    }
+
     /// What a step makes of an authority.
     ///
     /// # Errors
@@ -172,6 +178,14 @@ impl Authority {
     pub fn outdates(&self, leaf: &Leaf, now: SystemTime) -> bool {
         let age = now.duration_since(leaf.created()).unwrap_or(Duration::ZERO);
         age >= leaf.lifetime() * 2 / 3 || leaf.issuer() != self.current.certificate.pem()
+    }
+
+    /// Whether a certificate that is outdated had better be used on for a while: it is trusted, and the authority that is to sign a new one is younger
+    /// than `settling`, so that there may be API servers and replicas that have not heard of it.
+    pub fn spares(&self, leaf: &Leaf, settling: Duration, now: SystemTime) -> bool {
+        let age = |created: SystemTime| now.duration_since(created).unwrap_or(Duration::ZERO);
+        let trusted = self.previous.as_ref().is_some_and(|previous| previous.pem() == leaf.issuer() && now < previous.expires());
+        trusted && age(self.current.certificate.created()) < settling && age(leaf.created()) < leaf.lifetime() * 2 / 3
     }
 }
 

@@ -16,20 +16,23 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
+use tokio::sync::{Mutex, MutexGuard, Notify};
 use tracing::{info, warn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{ContentsError, IssueError};
 use crate::health::{CertificateHealth, Health};
 
+pub mod mounted;
 pub mod signed;
 pub mod stored;
 
+use mounted::Mounted;
 use signed::Signed;
 use stored::{StoreError, Stored};
 
 /// How often the source is looked at. The kubelet takes up to a minute to bring a changed Secret into a pod.
-const POLL_INTERVAL: Duration = Duration::from_secs(3);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Why a certificate and key cannot be used.
 #[derive(Debug, Error)]
@@ -138,6 +141,30 @@ impl ResolvesServerCert for CurrentPair {
     }
 }
 
+/// The certificates that the API server has to trust to call this server, in PEM; none where nobody has said.
+#[derive(Debug, Default)]
+pub struct Trusted {
+    bundle: Mutex<Option<String>>,
+    changed: Notify,
+}
+
+impl Trusted {
+    /// Starts with a bundle.
+    pub fn new(bundle: Option<String>) -> Self {
+        Self { bundle: Mutex::new(bundle), changed: Notify::new() }
+    }
+
+    /// The bundle. It is held while it is published, so that of two who publish nobody overwrites newer ones with older ones.
+    pub async fn lock(&self) -> MutexGuard<'_, Option<String>> {
+        self.bundle.lock().await
+    }
+
+    /// Waits for another bundle than the one that was there when this was called last.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
 /// The two files, and what they held when they were last read.
 #[derive(Debug)]
 pub struct Files {
@@ -200,7 +227,7 @@ fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
 #[derive(Debug)]
 pub enum Source {
     /// Files with a pair.
-    Files(Files),
+    Files(Box<Mounted>),
     /// An authority in a folder.
     Signed(Box<Signed>),
     /// An authority in the cluster.
@@ -210,20 +237,35 @@ pub enum Source {
 impl Source {
     async fn poll(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
         match self {
-            Self::Files(files) => files.reread(),
+            Self::Files(mounted) => mounted.renew(now),
             Self::Signed(signed) => signed.renew(now),
             Self::Stored(stored) => stored.renew(now).await,
         }
     }
+
+    /// What has to be trusted by who calls this server. What cannot be read just now is as good as nothing new.
+    pub fn bundle(&self) -> Option<String> {
+        match self {
+            Self::Files(mounted) => mounted.bundle(),
+            Self::Signed(signed) => signed.bundle(),
+            Self::Stored(stored) => Some(stored.bundle().to_owned()),
+        }
+    }
 }
 
-/// Keeps `current` and `health` true to the source, until dropped.
-pub async fn follow(mut source: Source, current: Arc<CurrentPair>, health: Arc<Health>) {
+/// Keeps `current`, `trusted` and `health` true to the source, until dropped.
+pub async fn follow(mut source: Source, current: Arc<CurrentPair>, trusted: Arc<Trusted>, health: Arc<Health>) {
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let mut bundle = trusted.lock().await;
         follow_once(&mut source, SystemTime::now(), &current, &health).await;
+        let now = source.bundle();
+        if now.is_some() && *bundle != now {
+            *bundle = now;
+            trusted.changed.notify_one();
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! | time that a connection may be idle, or take for another head | longer than the API server's own 90 s, so that it is the one to close |
 //! | number of connections; a newcomer takes the place of the slowest | slow clients do not keep others out |
 //! | size of a head | memory |
+//! | time to go on accepting after the stop | those who have not heard of it are answered, and each answer closes its connection |
 //! | time to finish requests at shutdown | a stop ends |
 //!
 //! Who has to go when there are too many is decided in `connections`. Only HTTP/1.1 is spoken: it is what the API server speaks to webhooks.
@@ -20,6 +21,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -48,7 +50,9 @@ pub struct Limits {
     pub first_request: Duration,
     /// From an answer to the end of the next request's head.
     pub idle: Duration,
-    /// From the stop signal until connections are cut.
+    /// From the stop signal until nobody is accepted any more: as long as others may take to hear that this server is going.
+    pub linger: Duration,
+    /// From then until connections are cut.
     pub drain: Duration,
 }
 
@@ -56,7 +60,7 @@ impl Limits {
     /// For the port of probes and metrics: a kubelet and a few collectors.
     #[must_use]
     pub const fn for_probes(self) -> Self {
-        Self { connections: 64, ..self }
+        Self { connections: 64, linger: Duration::ZERO, ..self }
     }
 }
 
@@ -67,6 +71,7 @@ impl Default for Limits {
             connections: 512,
             first_request: Duration::from_secs(5),
             idle: Duration::from_secs(150),
+            linger: Duration::ZERO,
             drain: Duration::from_secs(15),
         }
     }
@@ -89,13 +94,19 @@ pub struct Endpoint {
     pub router: Router,
 }
 
-/// Serves an endpoint until `stop`, then finishes what was begun.
+/// Serves an endpoint until `stop` and a while longer, then finishes what was begun.
 pub async fn serve(endpoint: Endpoint, limits: Limits, metrics: ConnectionMetrics, stop: impl Future<Output = ()>) {
     let Endpoint { listener, tls, router } = endpoint;
     let connections = Connections::new(limits.connections, metrics);
     let (stopping, stopped) = watch::channel(false);
     let acceptor = tls.map(TlsAcceptor::from);
     let mut tasks = JoinSet::new();
+    let (lingering, lingers) = watch::channel(false);
+    let stop = async {
+        stop.await;
+        lingering.send_replace(true);
+        tokio::time::sleep(limits.linger).await;
+    };
     let mut stop = std::pin::pin!(stop);
     loop {
         let stream = tokio::select! {
@@ -115,7 +126,8 @@ pub async fn serve(endpoint: Endpoint, limits: Limits, metrics: ConnectionMetric
             debug!("refused a connection: all are busy");
             continue;
         };
-        let connection = Connection { place: Arc::new(place), router: router.clone(), limits, stopped: stopped.clone() };
+        let connection =
+            Connection { place: Arc::new(place), router: router.clone(), limits, lingers: lingers.clone(), stopped: stopped.clone() };
         tasks.spawn(connection.run(stream, acceptor.clone(), evicted));
     }
     drop(listener);
@@ -130,6 +142,9 @@ struct Connection {
     place: Arc<Place>,
     router: Router,
     limits: Limits,
+    /// Whether each answer is to be the last of its connection. One that is idle is left: a request may be on its way.
+    lingers: watch::Receiver<bool>,
+    /// Whether idle connections are to be closed, too.
     stopped: watch::Receiver<bool>,
 }
 
@@ -184,7 +199,12 @@ impl Connection {
 
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
         self.place.busy();
-        let response = self.router.clone().oneshot(request.map(Body::new)).await;
+        let mut response = self.router.clone().oneshot(request.map(Body::new)).await;
+        if let Ok(response) = &mut response
+            && *self.lingers.borrow()
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         self.place.idle();
         response
     }

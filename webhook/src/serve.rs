@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use rustls::crypto::ring;
@@ -17,14 +17,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::info;
 
-use crate::args::{ServeArgs, TlsArgs};
+use crate::args::ServeArgs;
+use crate::certificates::mounted::Mounted;
 use crate::certificates::signed::Signed;
 use crate::certificates::stored::{Store, Stored};
-use crate::certificates::{self, CurrentPair, Files, Pair, Source};
+use crate::certificates::{self, CurrentPair, Pair, Source, Trusted};
 use crate::health::{self, CertificateHealth, Health};
 use crate::listener::{self, Endpoint, Limits};
 use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::namespaces::{Labelled, Namespaces};
+use crate::registration::answer::{Identity, Oneself};
+use crate::registration::registrar::Registrar;
 use crate::routes;
 use crate::service::Service;
 
@@ -37,7 +40,8 @@ pub fn run(args: ServeArgs) -> anyhow::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot handle SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot handle SIGINT")?;
-        let server = Server::bind(&args, Limits::default()).await?;
+        let limits = Limits { linger: Duration::from_secs(args.linger), ..Limits::default() };
+        let server = Server::bind(&args, limits).await?;
         server
             .run(async {
                 tokio::select! {
@@ -61,6 +65,8 @@ pub struct Server {
     metrics: Arc<Metrics>,
     pair: Arc<CurrentPair>,
     certificates: Source,
+    trusted: Arc<Trusted>,
+    registrar: Option<Registrar>,
     health: Arc<Health>,
     limits: Limits,
 }
@@ -71,7 +77,8 @@ impl Server {
     /// # Errors
     /// An address cannot be bound, or the certificate files cannot be used.
     pub async fn bind(args: &ServeArgs, limits: Limits) -> anyhow::Result<Self> {
-        let (source, pair) = open_source(&args.tls).await?;
+        let (source, pair) = open_source(args).await?;
+        let trusted = Arc::new(Trusted::new(source.bundle()));
         let metrics = Arc::new(Metrics::default());
         let health = Arc::new(Health::new(Arc::clone(&metrics)));
         health.set_certificate(CertificateHealth { expires: Some(pair.expires()), reload_error: None });
@@ -84,15 +91,20 @@ impl Server {
             Namespaces::Same(settings.defaults)
         };
         let bind = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"));
+        let reviews = bind(args.listen).await?;
+        let identity = Arc::new(Identity::create().context("cannot make a key")?);
+        let registrar = registrar(args, reviews.local_addr()?, Arc::clone(&identity), Arc::clone(&trusted)).await?;
         Ok(Self {
-            reviews: bind(args.listen).await?,
+            reviews,
             probes: bind(args.health_listen).await?,
-            tls: tls_config(Arc::clone(&pair), args.client_ca.as_deref()).context("cannot set up TLS")?,
+            tls: tls_config(Arc::clone(&pair), args.client_ca.as_deref(), &identity).context("cannot set up TLS")?,
             service: Service::new(settings, namespaces.clone(), Arc::clone(&metrics)),
             namespaces,
             metrics,
             pair,
             certificates: source,
+            trusted,
+            registrar,
             health,
             limits,
         })
@@ -117,15 +129,18 @@ impl Server {
     /// Serves until `stop`, then finishes the requests that were begun. Probes are answered to the end.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let address = self.address().map(|address| address.to_string()).unwrap_or_default();
-        info!(address, certificate_expires = certificates::unix_seconds(self.pair.get().expires()), "serving");
+        let health_address = self.health_address().map(|address| address.to_string()).unwrap_or_default();
+        info!(address, health_address, certificate_expires = certificates::unix_seconds(self.pair.get().expires()), "serving");
         let (drained, mut all_drained) = watch::channel(false);
         let health = Arc::clone(&self.health);
         let connections = self.metrics.connections.clone();
+        let (stopping, stopped) = watch::channel(false);
         let reviews = async move {
             let stop = async {
                 stop.await;
                 info!("stopping");
                 health.stop();
+                stopping.send_replace(true);
             };
             let endpoint = Endpoint { listener: self.reviews, tls: Some(self.tls), router: routes::router(self.service) };
             listener::serve(endpoint, self.limits, connections, stop).await;
@@ -139,8 +154,9 @@ impl Server {
         };
         tokio::select! {
             ((), ()) = async { tokio::join!(reviews, probes) } => {}
-            () = certificates::follow(self.certificates, self.pair, Arc::clone(&self.health)) => {}
+            () = certificates::follow(self.certificates, self.pair, self.trusted, Arc::clone(&self.health)) => {}
             () = follow_namespaces(&self.namespaces, &self.health) => {}
+            () = keep_registered(self.registrar, &self.health, stopped) => {}
         }
         info!("stopped");
     }
@@ -159,10 +175,37 @@ async fn follow_namespaces(namespaces: &Namespaces, health: &Health) {
     std::future::pending::<()>().await;
 }
 
-async fn open_source(args: &TlsArgs) -> anyhow::Result<(Source, Pair)> {
+/// Keeps the registration until the server stops: a replica that goes has no more say.
+async fn keep_registered(registrar: Option<Registrar>, health: &Health, mut stopped: watch::Receiver<bool>) {
+    if let Some(registrar) = registrar {
+        tokio::select! {
+            () = registrar.keep(health) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+async fn registrar(
+    args: &ServeArgs,
+    address: SocketAddr,
+    identity: Arc<Identity>,
+    trusted: Arc<Trusted>,
+) -> anyhow::Result<Option<Registrar>> {
+    let Some(configuration) = &args.tls.webhook_configuration else { return Ok(None) };
+    let registration = args.register.registration(configuration, args.home(), args.namespace_labels);
+    let (Some(registration), Some(name)) = (registration, args.register.server_name()) else { return Ok(None) };
+    let oneself = Oneself { address, name, identity };
+    Ok(Some(Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted)))
+}
+
+async fn open_source(args: &ServeArgs) -> anyhow::Result<(Source, Pair)> {
+    let ServeArgs { tls: args, register, .. } = args;
     if let (Some(secret), Some(configuration)) = (&args.tls_secret, &args.webhook_configuration) {
         let store = Store::new(api_server().await?, &secret.namespace, secret.name.clone(), configuration.clone());
-        let (stored, pair) = Stored::open(store, args.tls_name.clone(), SystemTime::now()).await.context("cannot sign a certificate")?;
+        let interval = Duration::from_secs(args.tls_secret_interval);
+        let opened = Stored::open(store, args.tls_name.clone(), interval, SystemTime::now()).await;
+        let (stored, pair) = opened.context("cannot sign a certificate")?;
         return Ok((Source::Stored(Box::new(stored)), pair));
     }
     if let Some(folder) = &args.tls_authority {
@@ -172,17 +215,20 @@ async fn open_source(args: &TlsArgs) -> anyhow::Result<(Source, Pair)> {
     let (Some(chain), Some(key)) = (&args.tls_cert, &args.tls_key) else {
         bail!("--tls-cert and --tls-key, or --tls-authority, or --tls-secret, are required")
     };
-    let (files, pair) = Files::open(chain.clone(), key.clone()).context("cannot use the certificate files")?;
-    Ok((Source::Files(files), pair))
+    let opened = Mounted::open(chain.clone(), key.clone(), register.ca_bundle.clone());
+    let (mounted, pair) = opened.context("cannot use the certificate files")?;
+    Ok((Source::Files(Box::new(mounted)), pair))
 }
 
-fn tls_config(pair: Arc<CurrentPair>, client_ca: Option<&Path>) -> anyhow::Result<Arc<ServerConfig>> {
+fn tls_config(pair: Arc<CurrentPair>, client_ca: Option<&Path>, identity: &Identity) -> anyhow::Result<Arc<ServerConfig>> {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let roots = read_roots(path).with_context(|| format!("cannot use {}", path.display()))?;
+            let mut roots = read_roots(path).with_context(|| format!("cannot use {}", path.display()))?;
+            // Nobody but this process has a certificate from it.
+            roots.add(identity.authority().clone())?;
             builder.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
         }
     };

@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 const SECRET: &str = "/api/v1/namespaces/portcullis-system/secrets/ca";
 const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/portcullis";
 
+const INTERVAL: Duration = Duration::from_secs(30);
+
 fn start() -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000)
 }
@@ -52,20 +54,22 @@ fn bundle(objects: &ObjectStore) -> String {
 #[tokio::test]
 async fn makes_an_authority_publishes_it_and_leaves_both_alone_from_then_on() {
     let (objects, store) = cluster().await;
-    let authority = store.keep_up(start()).await.unwrap();
+    let authority = store.keep_up(start(), None).await.unwrap();
     assert_eq!(bundle(&objects), authority.bundle());
     assert_eq!(decode(&objects.get(SECRET).unwrap()["data"]["ca.crt"]), authority.bundle());
     let writes = objects.writes();
     assert_eq!(writes, [format!("POST {SECRET}"), format!("PATCH {CONFIGURATION}")]);
-    assert_eq!(store.keep_up(start() + LEAF_LIFETIME).await.unwrap().bundle(), authority.bundle());
+    assert_eq!(store.keep_up(start() + LEAF_LIFETIME, None).await.unwrap().bundle(), authority.bundle());
     assert_eq!(objects.writes(), writes);
 }
 
 #[tokio::test]
 async fn replicas_that_start_at_once_agree_on_one_authority() {
     let (objects, store) = cluster().await;
-    let replicas: Vec<_> =
-        (0..5).map(|_| store.clone()).map(|store| tokio::spawn(async move { store.keep_up(start()).await.unwrap().bundle() })).collect();
+    let replicas: Vec<_> = (0..5)
+        .map(|_| store.clone())
+        .map(|store| tokio::spawn(async move { store.keep_up(start(), None).await.unwrap().bundle() }))
+        .collect();
     let mut bundles = Vec::new();
     for replica in replicas {
         bundles.push(replica.await.unwrap());
@@ -78,44 +82,66 @@ async fn replicas_that_start_at_once_agree_on_one_authority() {
 #[tokio::test]
 async fn renews_the_authority_so_that_it_is_trusted_before_it_signs() {
     let (objects, store) = cluster().await;
-    let first = store.keep_up(start()).await.unwrap().bundle();
+    let first = store.keep_up(start(), None).await.unwrap().bundle();
     let prepare = start() + CA_LIFETIME * 2 / 3;
-    store.keep_up(prepare).await.unwrap();
+    store.keep_up(prepare, None).await.unwrap();
     assert_eq!(bundle(&objects).matches("BEGIN CERTIFICATE").count(), 2);
     assert!(bundle(&objects).starts_with(&first), "the first one signs still");
-    store.keep_up(prepare + OVERLAP).await.unwrap();
+    store.keep_up(prepare + OVERLAP, None).await.unwrap();
     assert_eq!(bundle(&objects).matches("BEGIN CERTIFICATE").count(), 2);
     assert!(bundle(&objects).ends_with(&first), "the first one is trusted still");
-    store.keep_up(prepare + OVERLAP * 2 + LEAF_LIFETIME).await.unwrap();
+    store.keep_up(prepare + OVERLAP * 2 + LEAF_LIFETIME, None).await.unwrap();
     assert!(!bundle(&objects).contains(&first));
 }
 
+/// Ways to spoil a Secret.
+fn spoilings(objects: &ObjectStore) -> [Box<dyn Fn() + '_>; 2] {
+    [
+        Box::new(|| objects.delete(SECRET)),
+        Box::new(|| {
+            let mut secret = objects.get(SECRET).unwrap();
+            secret["data"]["ca.key"] = json!("AAAA");
+            objects.set(SECRET, secret);
+        }),
+    ]
+}
+
 #[tokio::test]
-async fn recovers_from_a_secret_that_was_deleted_or_spoilt() {
+async fn recovers_from_a_secret_that_was_deleted_or_spoilt_and_trusts_both_authorities_before_the_new_one_signs() {
     let (objects, store) = cluster().await;
-    let (mut stored, first) = Stored::open(store, vec!["webhook.svc".to_owned()], start()).await.unwrap();
+    let (mut stored, _) = Stored::open(store, vec!["webhook.svc".to_owned()], INTERVAL, start()).await.unwrap();
     let mut now = start();
-    for spoil in [&(|| objects.delete(SECRET)) as &dyn Fn(), &|| {
-        let mut secret = objects.get(SECRET).unwrap();
-        secret["data"]["ca.key"] = json!("AAAA");
-        objects.set(SECRET, secret);
-    }] {
+    for spoil in spoilings(&objects) {
+        let before = stored.bundle().to_owned();
+        let signs = before.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned();
         spoil();
-        now += Duration::from_secs(60);
-        let renewed = stored.renew(now).await.unwrap().expect("a new authority signs a new certificate");
-        assert_ne!(renewed.expires(), first.expires());
-        assert_eq!(decode(&objects.get(SECRET).unwrap()["data"]["ca.crt"]), bundle(&objects));
+        now += INTERVAL;
+        assert!(stored.renew(now).await.unwrap().is_none(), "nobody knows the new authority yet");
+        let new = decode(&objects.get(SECRET).unwrap()["data"]["ca.crt"]);
+        assert_eq!(bundle(&objects), format!("{new}{signs}"));
+        now += INTERVAL * 4;
+        assert!(stored.renew(now).await.unwrap().is_some(), "everybody knows it");
+        assert_eq!(bundle(&objects), format!("{new}{signs}"), "other replicas may use theirs still");
     }
+}
+
+#[tokio::test]
+async fn a_replica_whose_certificate_nobody_trusts_any_more_signs_anew_at_once() {
+    let (objects, store) = cluster().await;
+    let (mut stored, _) = Stored::open(store.clone(), vec!["webhook.svc".to_owned()], INTERVAL, start()).await.unwrap();
+    objects.delete(SECRET);
+    store.keep_up(start() + INTERVAL, None).await.unwrap();
+    assert!(stored.renew(start() + INTERVAL).await.unwrap().is_some());
 }
 
 #[tokio::test]
 async fn puts_its_bundle_back_when_somebody_overwrites_it() {
     let (objects, store) = cluster().await;
-    let authority = store.keep_up(start()).await.unwrap();
+    let authority = store.keep_up(start(), None).await.unwrap();
     let mut configuration = objects.get(CONFIGURATION).unwrap();
     configuration["webhooks"][1]["clientConfig"]["caBundle"] = json!("");
     objects.set(CONFIGURATION, configuration);
-    store.keep_up(start()).await.unwrap();
+    store.keep_up(start(), None).await.unwrap();
     assert_eq!(bundle(&objects), authority.bundle());
 }
 
@@ -123,18 +149,20 @@ async fn puts_its_bundle_back_when_somebody_overwrites_it() {
 async fn serves_though_there_is_no_webhook_configuration_yet() {
     let (objects, store) = cluster().await;
     objects.delete(CONFIGURATION);
-    assert!(store.keep_up(start()).await.is_ok());
+    assert!(store.keep_up(start(), None).await.is_ok());
 }
 
 #[tokio::test]
 async fn keeps_its_certificate_while_the_api_server_refuses() {
     let (objects, store) = cluster().await;
-    let (mut stored, _) = Stored::open(store, vec!["webhook.svc".to_owned()], start()).await.unwrap();
+    let (mut stored, _) = Stored::open(store, vec!["webhook.svc".to_owned()], INTERVAL, start()).await.unwrap();
     objects.delete(SECRET);
     objects.refuse_writes(Some(403));
     let error = stored.renew(start() + Duration::from_secs(60)).await.unwrap_err();
     assert!(error.to_string().starts_with("cannot write the Secret: "), "{error}");
     assert!(stored.renew(start() + Duration::from_secs(61)).await.unwrap().is_none(), "it does not ask all the time");
     objects.refuse_writes(None);
-    assert!(stored.renew(start() + Duration::from_secs(120)).await.unwrap().is_some());
+    assert!(stored.renew(start() + Duration::from_secs(120)).await.unwrap().is_none());
+    assert!(objects.get(SECRET).is_some());
+    assert!(stored.renew(start() + Duration::from_secs(240)).await.unwrap().is_some());
 }

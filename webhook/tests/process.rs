@@ -39,7 +39,19 @@ async fn logs_a_denial_as_one_json_line_and_exits_0_when_told_to_stop() {
         let certificate = issue(&folder);
         let path = |name: &str| folder.path().join(name).into_os_string().into_string().unwrap();
         let (chain, key) = (path("tls.crt"), path("tls.key"));
-        let arguments = ["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--tls-cert", &chain, "--tls-key", &key];
+        let arguments = [
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--health-listen",
+            "127.0.0.1:0",
+            "--tls-cert",
+            &chain,
+            "--tls-key",
+            &key,
+            "--linger",
+            "0",
+        ];
         let mut child = webhook(&arguments).spawn().unwrap();
         let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
         let serving = next_line(&mut log).await;

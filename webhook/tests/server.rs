@@ -186,3 +186,23 @@ async fn stops_in_bounded_time_though_a_request_never_ends() {
     server.stopped().await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn goes_on_accepting_for_a_while_after_the_stop_and_closes_each_connection_with_its_answer() {
+    let mut server = Running::start(Limits { linger: Duration::from_secs(2), ..Limits::default() }).await;
+    let mut begun = server.connect().await;
+    server.stop();
+    until(async || server.probe("/readyz").await.0 == 503).await;
+    let mut late = server.connect().await;
+    for stream in [&mut begun, &mut late] {
+        let request = post().replace("connection: close\r\n", "");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // To the end: it is the server that closes.
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close\r\n"), "{answer}");
+    }
+    server.stopped().await;
+    assert!(server.connect_trusting(&server.certificate).await.is_err(), "nobody is accepted any more");
+}

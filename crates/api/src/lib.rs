@@ -11,6 +11,7 @@
 //!  guard              the trees whose reads are judged unless a profile says otherwise
 //!  validate           what the types cannot say: names, duplicates                     WorkloadProfile → problems with field paths
 //!  yaml               text → profiles, or every problem with file, line and column; profile → text
+//!  registration       labels and annotations of a webhook configuration and of what it selects
 //!  event              what was blocked, would be blocked or was observed               JSON
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod event;
 pub mod guard;
 pub mod network;
 pub mod path;
+pub mod registration;
 pub mod rule;
 pub mod token;
 pub mod validate;

@@ -1,4 +1,4 @@
-//! Virtual machines for tests of the kernel side, and what runs in them.
+//! Virtual machines for tests of the kernel side, and what runs in them; a Kubernetes control plane for tests of admission.
 //!
 //! A test boots a Debian kernel under software emulation with the files it needs, runs commands in it and looks at what
 //! they say. The machine is up in seconds and gone with the test: nothing is installed, nothing is left behind.
@@ -18,7 +18,9 @@
 //! * **No hardware acceleration.** Software emulation is the same everywhere, and with [`Builder::icount`] it counts
 //!   instructions: costs measured so repeat.
 //!
-//! Not here: the scenarios themselves (`tests/`), and a Kubernetes cluster.
+//! * **The API server is real.** [`cluster`] starts one, on loopback, of Kubernetes' own modules.
+//!
+//! Not here: the scenarios themselves (`tests/`).
 //!
 //! ```no_run
 //! use portcullis_e2e::{Kernel, Vm};
@@ -34,6 +36,7 @@
 mod builder;
 pub mod cargo;
 pub mod case;
+pub mod cluster;
 pub mod cost;
 mod cpio;
 pub mod demo;

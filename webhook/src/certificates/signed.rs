@@ -48,6 +48,11 @@ impl Signed {
         }
     }
 
+    /// What the folder says has to be trusted.
+    pub fn bundle(&self) -> Option<String> {
+        read(&self.folder).ok().map(|authority| authority.bundle())
+    }
+
     fn try_renew(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
         let authority = read(&self.folder)?;
         if !authority.outdates(&self.leaf, now) {

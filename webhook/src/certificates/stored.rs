@@ -1,6 +1,6 @@
 //! Certificates that this server signs for itself, with an authority that all replicas share in a Secret and keep up together.
 //!
-//! Each replica does the same, twice a minute: read the Secret, do the next step of the authority's life if one is due ([`authority`](crate::authority)),
+//! Each replica does the same, every half minute unless told otherwise: read the Secret, do the next step of the authority's life if one is due ([`authority`](crate::authority)),
 //! put the authorities to trust into the webhook configuration, and sign a certificate of its own if the one in use is due. A write carries the
 //! version that was read, so of two replicas that take a step at once one fails, reads again and finds it done. Nothing here needs a leader.
 //!
@@ -12,6 +12,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use portcullis_api::registration::{PART_OF, PART_OF_LABEL};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tracing::{info, warn};
@@ -19,8 +20,8 @@ use tracing::{info, warn};
 use super::{CertificateError, Pair};
 use crate::authority::{Authority, IssueError, Leaf, Step, next_step};
 
-/// How often the Secret is looked at.
-const INTERVAL: Duration = Duration::from_secs(30);
+/// A new authority that nobody was told of before signs after so many looks: by then every replica has seen it, and published it.
+const SETTLING_INTERVALS: u32 = 4;
 /// How often a write is tried that others get in the way of. There are only a few replicas.
 const ATTEMPTS: usize = 8;
 /// Who the API server says has set the bundle.
@@ -75,20 +76,20 @@ impl Store {
         Self { secrets: Api::namespaced(client.clone(), namespace), secret, configurations: Api::all(client), configuration }
     }
 
-    /// Brings Secret and configuration to where they should be at `now`; the authority that signs.
+    /// Brings Secret and configuration to where they should be at `now`; the authority that signs. Who signed `leaf` stays trusted.
     ///
     /// # Errors
     /// The API server cannot be reached, refuses, or others write again and again.
-    pub async fn keep_up(&self, now: SystemTime) -> Result<Authority, StoreError> {
+    pub async fn keep_up(&self, now: SystemTime, leaf: Option<&Leaf>) -> Result<Authority, StoreError> {
         let round = async {
-            let authority = self.advance(now).await?;
+            let authority = self.advance(now, leaf).await?;
             self.publish(&authority.bundle()).await?;
             Ok(authority)
         };
         tokio::time::timeout(TIMEOUT, round).await.map_err(|_| StoreError::TimedOut)?
     }
 
-    async fn advance(&self, now: SystemTime) -> Result<Authority, StoreError> {
+    async fn advance(&self, now: SystemTime, leaf: Option<&Leaf>) -> Result<Authority, StoreError> {
         for _ in 0..ATTEMPTS {
             let secret = self.secrets.get_opt(&self.secret).await.map_err(cannot("read the Secret"))?;
             let authority = secret.as_ref().and_then(read);
@@ -96,7 +97,10 @@ impl Store {
             let next = match (step, authority) {
                 (Step::Keep, Some(authority)) => return Ok(authority),
                 (step, Some(authority)) => authority.after(step, now)?,
-                (_, None) => Authority::create(now)?,
+                (_, None) => {
+                    let authority = Authority::create(now)?;
+                    leaf.map_or(authority.clone(), |leaf| authority.succeeding(leaf))
+                }
             };
             if self.write(secret, &next).await? {
                 info!(?step, "wrote the certificate authority");
@@ -115,7 +119,8 @@ impl Store {
                 self.secrets.replace(&self.secret, &PostParams::default(), &secret).await
             }
             None => {
-                let metadata = ObjectMeta { name: Some(self.secret.clone()), ..ObjectMeta::default() };
+                let labels = Some([(PART_OF_LABEL.to_owned(), PART_OF.to_owned())].into());
+                let metadata = ObjectMeta { name: Some(self.secret.clone()), labels, ..ObjectMeta::default() };
                 let secret = Secret { metadata, data: Some(data), type_: Some("Opaque".to_owned()), ..Secret::default() };
                 self.secrets.create(&PostParams::default(), &secret).await
             }
@@ -170,19 +175,28 @@ fn patch_for(configuration: &ValidatingWebhookConfiguration, bundle: &str) -> Op
 pub struct Stored {
     store: Store,
     names: Vec<String>,
+    /// From one look to the next.
+    interval: Duration,
     leaf: Leaf,
+    bundle: String,
     looked: SystemTime,
 }
 
 impl Stored {
-    /// Brings the store to where it should be, and signs the first certificate.
+    /// Brings the store to where it should be, and signs the first certificate. The store is looked at every `interval`.
     ///
     /// # Errors
     /// The store cannot be kept up, or no certificate can be made.
-    pub async fn open(store: Store, names: Vec<String>, now: SystemTime) -> Result<(Self, Pair), CertificateError> {
-        let leaf = store.keep_up(now).await?.sign(&names, now)?;
+    pub async fn open(store: Store, names: Vec<String>, interval: Duration, now: SystemTime) -> Result<(Self, Pair), CertificateError> {
+        let authority = store.keep_up(now, None).await?;
+        let leaf = authority.sign(&names, now)?;
         let pair = Pair::from_pem(leaf.chain().as_bytes(), leaf.key().as_bytes())?;
-        Ok((Self { store, names, leaf, looked: now }, pair))
+        Ok((Self { store, names, interval, leaf, bundle: authority.bundle(), looked: now }, pair))
+    }
+
+    /// What has to be trusted, as it was published last.
+    pub fn bundle(&self) -> &str {
+        &self.bundle
     }
 
     /// Keeps up the store, if it is time to; a new certificate, if the one in use is due.
@@ -191,12 +205,13 @@ impl Stored {
     /// The store cannot be kept up, or no certificate can be made.
     pub async fn renew(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
         // A clock that jumped back is a reason to look, too.
-        if now.duration_since(self.looked).is_ok_and(|since| since < INTERVAL) {
+        if now.duration_since(self.looked).is_ok_and(|since| since < self.interval) {
             return Ok(None);
         }
         self.looked = now;
-        let authority = self.store.keep_up(now).await?;
-        if !authority.outdates(&self.leaf, now) {
+        let authority = self.store.keep_up(now, Some(&self.leaf)).await?;
+        self.bundle = authority.bundle();
+        if !authority.outdates(&self.leaf, now) || authority.spares(&self.leaf, self.interval.saturating_mul(SETTLING_INTERVALS), now) {
             return Ok(None);
         }
         let leaf = authority.sign(&self.names, now)?;

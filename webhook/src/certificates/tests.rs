@@ -86,8 +86,9 @@ fn sees_the_swap_of_a_mounted_secret() {
 async fn keeps_the_pair_in_use_when_the_files_become_unusable_and_recovers() {
     let (old, new) = (issue("old"), issue("new"));
     let mut mount = Mount::new(&old);
-    let (files, first) = mount.open();
-    let mut source = Source::Files(files);
+    let path = |name: &str| mount.folder.path().join(name);
+    let (mounted, first) = Mounted::open(path("tls.crt"), path("tls.key"), None).unwrap();
+    let mut source = Source::Files(Box::new(mounted));
     let current = CurrentPair::new(first.clone());
     let health = Health::default();
 

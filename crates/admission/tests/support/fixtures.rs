@@ -1,4 +1,4 @@
-//! Reads this crate's own fixtures (see fixtures/README.md) and, where they are at hand, those of Pod Security Admission.
+//! Reads the crate `portcullis-admission`'s own fixtures (see fixtures/README.md) and, where they are at hand, those of Pod Security Admission.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct RevisionCases {
 
 /// This crate's own cases for a check.
 pub(crate) fn own(check: &Check) -> Vec<RevisionCases> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{}.yaml", check.id));
+    let path = project().join("crates/admission/tests/fixtures").join(format!("{}.yaml", check.id));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let document: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert_eq!(document["check"], check.id, "{}", path.display());
@@ -94,10 +94,14 @@ pub(crate) struct Upstream {
     pub(crate) pod: Value,
 }
 
+/// The project's folder. Packages that use these fixtures are two folders deep in it.
+fn project() -> PathBuf {
+    fs::canonicalize(env!("CARGO_MANIFEST_DIR")).unwrap().join("../..")
+}
+
 /// Pod Security Admission's fixtures, if they lie beside the project.
 pub(crate) fn upstream() -> Option<Vec<Upstream>> {
-    let project = fs::canonicalize(env!("CARGO_MANIFEST_DIR")).unwrap().join("../..");
-    let root = project.join("../shared/pss");
+    let root = project().join("../shared/pss");
     if !root.is_dir() {
         return None;
     }

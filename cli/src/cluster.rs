@@ -1,0 +1,161 @@
+//! The commands that need a cluster: which one, and how it is asked.
+//!
+//! They talk to the API server alone, as whoever the kubeconfig says, so that they work when nothing of Portcullis does.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::core::GroupVersionKind;
+use kube::{Client, Config};
+use portcullis_api::registration::{PART_OF, PART_OF_LABEL};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::Status;
+
+/// How long a whole command may take. One that waits for pods to end adds to it.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Which cluster, and how to report.
+#[derive(Debug, ClapArgs)]
+pub struct ClusterArgs {
+    /// Kubeconfig to use instead of $KUBECONFIG and ~/.kube/config
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// Context in it, instead of the current one
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Format of the report
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: ReportFormat,
+}
+
+/// Format of the report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub enum ClusterError {
+    /// No kubeconfig.
+    #[error("cannot find a cluster: {0}")]
+    Kubeconfig(#[from] KubeconfigError),
+    /// The client.
+    #[error("cannot use the kubeconfig: {0}")]
+    Client(#[source] Box<kube::Error>),
+    /// The API server refused, or was not reached.
+    #[error("cannot {action}: {source}")]
+    Api {
+        /// What was tried.
+        action: String,
+        /// Why it failed.
+        source: Box<kube::Error>,
+    },
+    /// What was asked for is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// An object cannot be understood.
+    #[error("{0}")]
+    Contents(String),
+    /// Somebody else writes all the time.
+    #[error("{0:?} changed whenever it was to be written; try again")]
+    Contended(String),
+    /// The cluster is slow.
+    #[error("it takes too long: {0}")]
+    TimedOut(&'static str),
+}
+
+pub(crate) fn cannot(action: impl Into<String>) -> impl FnOnce(kube::Error) -> ClusterError {
+    let action = action.into();
+    move |source| ClusterError::Api { action, source: Box::new(source) }
+}
+
+/// Runs a command to its end and writes its report.
+///
+/// # Errors
+/// The report cannot be written. That the command failed is a status.
+pub(crate) fn run<R: Serialize>(
+    args: &ClusterArgs,
+    output: &mut impl Write,
+    command: impl AsyncFnOnce(Client) -> Result<R, ClusterError>,
+    text: impl FnOnce(&R) -> String,
+) -> io::Result<Status> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = runtime.block_on(in_time(async { command(client(args).await?).await }));
+    match outcome {
+        Ok(report) => {
+            match args.output {
+                ReportFormat::Text => output.write_all(text(&report).as_bytes())?,
+                ReportFormat::Json => {
+                    serde_json::to_writer_pretty(&mut *output, &report)?;
+                    writeln!(output)?;
+                }
+            }
+            Ok(Status::Passed)
+        }
+        Err(error) => {
+            eprintln!("portcullis: {error}");
+            Ok(Status::Failed)
+        }
+    }
+}
+
+async fn in_time<R>(command: impl Future<Output = Result<R, ClusterError>>) -> Result<R, ClusterError> {
+    tokio::time::timeout(TIMEOUT, command).await.unwrap_or(Err(ClusterError::TimedOut("the API server does not answer")))
+}
+
+async fn client(args: &ClusterArgs) -> Result<Client, ClusterError> {
+    let kubeconfig = match &args.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path)?,
+        None => Kubeconfig::read()?,
+    };
+    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
+    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    Client::try_from(config).map_err(|error| ClusterError::Client(Box::new(error)))
+}
+
+/// A kind of object, all of whose fields are kept whatever this program knows of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    /// Empty for the core group.
+    pub(crate) group: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) kind: &'static str,
+}
+
+/// Where a webhook is registered.
+pub(crate) const CONFIGURATION: Kind =
+    Kind { group: "admissionregistration.k8s.io", version: "v1", kind: "ValidatingWebhookConfiguration" };
+
+impl Kind {
+    /// Objects of this kind: in a namespace, or of the cluster.
+    pub(crate) fn api(self, client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(self.group, self.version, self.kind));
+        match namespace {
+            Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+            None => Api::all_with(client.clone(), &resource),
+        }
+    }
+}
+
+/// Objects that belong to Portcullis.
+pub(crate) fn ours() -> ListParams {
+    ListParams::default().labels(&format!("{PART_OF_LABEL}={PART_OF}"))
+}

@@ -1,0 +1,214 @@
+//! The webhook's own registration: a ValidatingWebhookConfiguration that it writes itself, once it has answered itself.
+//!
+//! ```text
+//!  ready? ─► answers a review over TLS, with the bundle that is going to be trusted? ─► configuration as wanted? ─► server-side apply
+//!   no: wait            no: wait, what is registered stays          (answer)             yes: nothing          (registrar)
+//! ```
+//!
+//! It must not be able to lock anybody out, so it asks for little:
+//!
+//! | what | how |
+//! |---|---|
+//! | resources | those that [`WORKLOADS`] names, the subresources of pods that change a spec, namespaces where their labels count; never `*` |
+//! | namespaces | not its own and not `kube-system`; those that a label selects, where one is given |
+//! | nodes | the mirror pods of the kubelet are never sent |
+//! | time | [`TIMEOUT_SECONDS`] |
+//! | no answer | two webhooks of the same rules, one that fails closed and one that fails open; a namespace's label [`FAILURE_POLICY_LABEL`] chooses |
+//! | labels of namespaces | a webhook of their own that fails open, so that a namespace can always be made and its label be changed |
+//! | the webhook's namespace is deleted | the configuration goes with it: it is owned by the namespace |
+//! | `portcullis break-glass` | leaves an annotation; what has it is left alone |
+//!
+//! What is wanted, and whether it is so, are functions of values. [`registrar`] asks and writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use portcullis_admission::WORKLOADS;
+use portcullis_api::registration::{BREAK_GLASS_ANNOTATION, FAIL, FAILURE_POLICY_LABEL, IGNORE, PART_OF, PART_OF_LABEL};
+use serde_json::{Value, json};
+
+pub mod answer;
+pub mod registrar;
+
+/// How long the API server waits for an answer. A review takes milliseconds; the longest that one may wait is for a namespace, 2 s.
+pub const TIMEOUT_SECONDS: u8 = 3;
+
+/// What fails closed, what fails open, and what judges the labels of namespaces.
+const CLOSED: &str = "fail-closed.portcullis.dev";
+const OPEN: &str = "fail-open.portcullis.dev";
+const LABELS: &str = "namespace-labels.portcullis.dev";
+
+/// The label that the API server gives every namespace, with its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+/// The subresources of pods that change a spec.
+const POD_SUBRESOURCES: [&str; 2] = ["pods/ephemeralcontainers", "pods/resize"];
+
+/// The kubelet's word that a pod runs already, from a file on the node. Denying it would only hide it. Only nodes are believed: others write
+/// what annotation they like.
+const NOT_A_MIRROR_POD: &str = "!(has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups && \
+     has(object.metadata.annotations) && 'kubernetes.io/config.mirror' in object.metadata.annotations)";
+
+/// How the API server reaches the webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// By a Service.
+    Service {
+        /// The Service's namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// Its port.
+        port: u16,
+    },
+    /// By a URL, where it runs outside the cluster.
+    Url(String),
+}
+
+/// What becomes of what no webhook answers for, where the namespace does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// It is denied.
+    Fail,
+    /// It is admitted.
+    Ignore,
+}
+
+/// A registration as it should be, but for the certificates to trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// The configuration's name.
+    pub name: String,
+    /// How the API server gets here.
+    pub reached: Reached,
+    /// The labels that a namespace must have to be judged; none means all.
+    pub namespaces: BTreeMap<String, String>,
+    /// Namespaces that are never judged.
+    pub excluded: BTreeSet<String>,
+    /// For namespaces without a label.
+    pub failure_policy: FailurePolicy,
+    /// Whether changes of namespaces are judged, too.
+    pub namespace_labels: bool,
+}
+
+impl Registration {
+    /// The configuration that makes the API server trust `bundle`. It is removed with the namespace `owner`, given as name and UID.
+    pub fn configuration(&self, bundle: &str, owner: Option<(&str, &str)>) -> Value {
+        let mut webhooks = vec![
+            self.webhook(CLOSED, FAIL, bundle, &workload_rules(), Some(self.chosen(FailurePolicy::Fail))),
+            self.webhook(OPEN, IGNORE, bundle, &workload_rules(), Some(self.chosen(FailurePolicy::Ignore))),
+        ];
+        if self.namespace_labels {
+            let rule = json!([{
+                "apiGroups": [""], "apiVersions": ["v1"], "resources": ["namespaces"], "operations": ["CREATE", "UPDATE"], "scope": "Cluster",
+            }]);
+            webhooks.push(self.webhook(LABELS, IGNORE, bundle, &rule, None));
+        }
+        let owner = owner.map(|(name, uid)| json!({"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}));
+        json!({
+            "apiVersion": "admissionregistration.k8s.io/v1",
+            "kind": "ValidatingWebhookConfiguration",
+            "metadata": {
+                "name": self.name,
+                "labels": { PART_OF_LABEL: PART_OF },
+                "ownerReferences": owner.into_iter().collect::<Vec<_>>(),
+            },
+            "webhooks": webhooks,
+        })
+    }
+
+    fn webhook(&self, name: &str, failure_policy: &str, bundle: &str, rules: &Value, chosen: Option<Value>) -> Value {
+        let excluded = json!({"key": NAME_LABEL, "operator": "NotIn", "values": self.excluded});
+        let expressions: Vec<Value> = std::iter::once(excluded).chain(chosen).collect();
+        json!({
+            "name": name,
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "matchPolicy": "Equivalent",
+            "timeoutSeconds": TIMEOUT_SECONDS,
+            "failurePolicy": failure_policy,
+            "clientConfig": self.client_config(bundle),
+            "namespaceSelector": {"matchLabels": self.namespaces, "matchExpressions": expressions},
+            "matchConditions": [{"name": "not-a-mirror-pod", "expression": NOT_A_MIRROR_POD}],
+            "rules": rules,
+        })
+    }
+
+    fn client_config(&self, bundle: &str) -> Value {
+        let bundle = ByteString(bundle.as_bytes().to_vec());
+        match &self.reached {
+            Reached::Service { namespace, name, port } => json!({
+                "caBundle": bundle,
+                "service": {"namespace": namespace, "name": name, "port": port, "path": "/validate"},
+            }),
+            Reached::Url(url) => json!({ "caBundle": bundle, "url": url }),
+        }
+    }
+
+    /// Selects the namespaces whose pods this policy holds for. A value that means nothing is as good as no label.
+    fn chosen(&self, policy: FailurePolicy) -> Value {
+        let (operator, value) = match (self.failure_policy, policy) {
+            (FailurePolicy::Fail, FailurePolicy::Fail) => ("NotIn", IGNORE),
+            (FailurePolicy::Fail, FailurePolicy::Ignore) => ("In", IGNORE),
+            (FailurePolicy::Ignore, FailurePolicy::Fail) => ("In", FAIL),
+            (FailurePolicy::Ignore, FailurePolicy::Ignore) => ("NotIn", FAIL),
+        };
+        json!({"key": FAILURE_POLICY_LABEL, "operator": operator, "values": [value]})
+    }
+}
+
+/// Everything that carries a pod, group by group.
+fn workload_rules() -> Value {
+    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for workload in WORKLOADS {
+        groups.entry(workload.group).or_default().push(workload.resource);
+    }
+    let rule = |group: &str, resources: &[&str], operations: &[&str]| json!({"apiGroups": [group], "apiVersions": ["v1"], "resources": resources, "operations": operations, "scope": "Namespaced"});
+    let mut rules: Vec<Value> = groups.iter().map(|(group, resources)| rule(group, resources, &["CREATE", "UPDATE"])).collect();
+    rules.push(rule("", &POD_SUBRESOURCES, &["UPDATE"]));
+    Value::Array(rules)
+}
+
+/// What is to be done about a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// It is as wanted.
+    Nothing,
+    /// It has to be applied.
+    Apply,
+    /// Somebody broke the glass: it is theirs until they give it back.
+    HandsOff,
+}
+
+/// What is to be done about `existing`, where `wanted` is wanted.
+pub fn due(existing: Option<&ValidatingWebhookConfiguration>, wanted: &Value) -> Due {
+    let Some(existing) = existing else { return Due::Apply };
+    if existing.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(BREAK_GLASS_ANNOTATION)) {
+        return Due::HandsOff;
+    }
+    // What cannot be written as JSON is not as wanted.
+    let existing = serde_json::to_value(existing).unwrap_or_default();
+    if covers(&existing, wanted) { Due::Nothing } else { Due::Apply }
+}
+
+/// Whether all that is wanted is there. The API server adds defaults, and others may add labels.
+fn covers(existing: &Value, wanted: &Value) -> bool {
+    match (existing, wanted) {
+        (Value::Object(existing), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| existing.get(key).map_or_else(|| is_empty(wanted), |existing| covers(existing, wanted)))
+        }
+        (Value::Array(existing), Value::Array(wanted)) => {
+            existing.len() == wanted.len() && existing.iter().zip(wanted).all(|(existing, wanted)| covers(existing, wanted))
+        }
+        _ => existing == wanted,
+    }
+}
+
+/// The API server leaves out what is empty.
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+#[cfg(test)]
+mod tests;
