@@ -1,14 +1,19 @@
 //! The CEL of Kubernetes' ValidatingAdmissionPolicy.
 
 #![forbid(unsafe_code)]
-#![expect(dead_code, reason = "the parser and the evaluator follow")]
 
 mod bindings;
 mod budget;
+mod check;
+mod code;
 mod environment;
 mod error;
+mod evaluate;
+mod library;
+mod operators;
 mod problem;
 mod program;
+mod syntax;
 mod types;
 mod value;
 

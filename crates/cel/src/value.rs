@@ -4,12 +4,15 @@
 //! a [`Value`] when it is asked for. What an expression makes is shared, so that a value is copied in a few words.
 
 mod collection;
+mod equality;
 mod key;
 mod opaque;
 mod text;
 mod time;
 
+pub(crate) use collection::Entries;
 pub use collection::{List, Map};
+pub(crate) use equality::{comparable, compare, equal};
 pub(crate) use key::Key;
 pub use opaque::{Cidr, OpaqueValue};
 pub use text::Text;
@@ -140,6 +143,15 @@ impl<'a> Value<'a> {
     /// A list of these.
     pub fn list(elements: impl Into<Rc<[Value<'a>]>>) -> Self {
         Self::List(List::Made(elements.into()))
+    }
+
+    /// A map of these; none where a key is of no type of keys, or there twice.
+    pub fn map(entries: impl IntoIterator<Item = (Value<'a>, Value<'a>)>) -> Option<Self> {
+        let mut map = Entries::default();
+        for (key, value) in entries {
+            map.insert(key, value).filter(|is_new| *is_new)?;
+        }
+        Some(Self::Map(Map::made(map)))
     }
 
     pub(crate) fn some(value: Value<'a>) -> Self {

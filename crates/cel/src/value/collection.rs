@@ -54,17 +54,23 @@ pub enum Map<'a> {
 pub struct Entries<'a>(BTreeMap<Key<'a>, (Value<'a>, Value<'a>)>);
 
 impl<'a> Entries<'a> {
-    /// Adds an entry: `Ok(false)` where there is one of this key, an error where no key is of this type.
-    pub(crate) fn insert(&mut self, key: Value<'a>, value: Value<'a>) -> Result<bool, ()> {
+    fn find(&self, key: &Key<'_>) -> Option<Value<'a>> {
+        // Seen as a map whose keys live no longer than the one that is sought.
+        let entries: &BTreeMap<Key<'_>, (Value<'a>, Value<'a>)> = &self.0;
+        entries.get(key).map(|(_, value)| value.clone())
+    }
+
+    /// Adds an entry: false where there is one of this key, nothing where no key is of this type.
+    pub(crate) fn insert(&mut self, key: Value<'a>, value: Value<'a>) -> Option<bool> {
         let found_by = match key {
-            Value::Double(_) => return Err(()),
-            _ => Key::of(&key).ok_or(())?,
+            Value::Double(_) => return None,
+            _ => Key::of(&key)?,
         };
-        if self.0.contains_key(&found_by) {
-            return Ok(false);
+        let is_new = !self.0.contains_key(&found_by);
+        if is_new {
+            self.0.insert(found_by, (key, value));
         }
-        self.0.insert(found_by, (key, value));
-        Ok(true)
+        Some(is_new)
     }
 }
 
@@ -87,19 +93,19 @@ impl<'a> Map<'a> {
     }
 
     /// The value of a key.
-    pub fn get(&self, key: &Value<'a>) -> Option<Value<'a>> {
+    pub fn find(&self, key: &Value<'_>) -> Option<Value<'a>> {
         match (self, key) {
             (Self::Json(entries), Value::String(text)) => entries.get(&**text).map(Value::json),
             (Self::Json(_), _) => None,
-            (Self::Made(entries), key) => entries.0.get(&Key::of(key)?).map(|(_, value)| value.clone()),
+            (Self::Made(entries), key) => entries.find(&Key::of(key)?),
         }
     }
 
     /// The value of a field.
-    pub fn field(&self, name: &'a str) -> Option<Value<'a>> {
+    pub fn field(&self, name: &str) -> Option<Value<'a>> {
         match self {
             Self::Json(entries) => entries.get(name).map(Value::json),
-            Self::Made(entries) => entries.0.get(&Key::Text(Text::Borrowed(name))).map(|(_, value)| value.clone()),
+            Self::Made(entries) => entries.find(&Key::Text(Text::Borrowed(name))),
         }
     }
 

@@ -1,17 +1,26 @@
 //! Values of Kubernetes' libraries.
 
-use crate::Opaque;
+use crate::{
+    Opaque,
+    library::{formats::Format, quantity::Quantity, url::Url},
+};
 use std::{fmt, net::IpAddr};
 
 /// A value of a type that a library of Kubernetes brings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum OpaqueValue {
+    /// `quantity(…)`.
+    Quantity(Quantity),
     /// `ip(…)`.
     Ip(IpAddr),
     /// `cidr(…)`.
     Cidr(Cidr),
+    /// `url(…)`.
+    Url(Url),
     /// `semver(…)`.
     Semver(semver::Version),
+    /// `format.NAME()`.
+    Format(Format),
 }
 
 /// An address with the length of a prefix; bits after the prefix are kept.
@@ -26,15 +35,19 @@ pub struct Cidr {
 impl OpaqueValue {
     pub(crate) fn kind(&self) -> Opaque {
         match self {
+            Self::Quantity(_) => Opaque::Quantity,
             Self::Ip(_) => Opaque::Ip,
             Self::Cidr(_) => Opaque::Cidr,
+            Self::Url(_) => Opaque::Url,
             Self::Semver(_) => Opaque::Semver,
+            Self::Format(_) => Opaque::Format,
         }
     }
 
     /// Equality as expressions see it.
     pub(crate) fn equals(&self, other: &Self) -> bool {
         match (self, other) {
+            (Self::Quantity(a), Self::Quantity(b)) => a.cmp(b).is_eq(),
             (Self::Semver(a), Self::Semver(b)) => a.cmp_precedence(b).is_eq(),
             _ => self == other,
         }

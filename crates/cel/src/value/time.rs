@@ -148,18 +148,19 @@ impl Timestamp {
         self.seconds
     }
 
-    fn total(self) -> i128 {
+    /// Since 1970.
+    pub fn nanoseconds(self) -> i128 {
         i128::from(self.seconds) * i128::from(NANOSECONDS) + i128::from(self.nanoseconds)
     }
 
     pub(crate) fn plus(self, nanoseconds: i128) -> Option<Self> {
-        let sum = self.total().checked_add(nanoseconds)?;
+        let sum = self.nanoseconds().checked_add(nanoseconds)?;
         let whole = i128::from(NANOSECONDS);
         Self::of(i64::try_from(sum.div_euclid(whole)).ok()?, u32::try_from(sum.rem_euclid(whole)).ok()?)
     }
 
     pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
-        i64::try_from(self.total() - earlier.total()).ok().map(Duration)
+        i64::try_from(self.nanoseconds() - earlier.nanoseconds()).ok().map(Duration)
     }
 
     /// As it is called in a time zone: a name of the IANA database, or an offset like `-08:00`.
