@@ -167,7 +167,7 @@ impl Checker<'_> {
             self.unite(element.value.at, &mut of, element_of, "elements of the list");
             codes.push((code, element.optional));
         }
-        (Code::List(codes.into()), Type::list(of.unwrap_or(Type::Dyn)))
+        (fold_list(codes), Type::list(of.unwrap_or(Type::Dyn)))
     }
 
     fn map(&mut self, entries: &[Entry]) -> Checked {
@@ -184,7 +184,7 @@ impl Checker<'_> {
             self.unite(entry.value.at, &mut value_of, of, "values of the map");
             codes.push((key, value, entry.optional));
         }
-        (Code::Map(codes.into()), Type::map(key_of.unwrap_or(Type::Dyn), value_of.unwrap_or(Type::Dyn)))
+        (fold_map(codes), Type::map(key_of.unwrap_or(Type::Dyn), value_of.unwrap_or(Type::Dyn)))
     }
 
     /// The type of an element, which is that of the value where the element is optional.
@@ -195,6 +195,30 @@ impl Checker<'_> {
             of if optional => self.problem(at, format!("? needs an optional, and this is {of}; remove the ?")).1,
             of => of,
         }
+    }
+}
+
+/// A list of constants is one.
+fn fold_list(codes: Vec<(Code, bool)>) -> Code {
+    let constant = codes.iter().map(|(code, optional)| if *optional { None } else { code.as_json() }).collect();
+    match constant {
+        Some(elements) => Code::Constant(serde_json::Value::Array(elements)),
+        None => Code::List(codes.into()),
+    }
+}
+
+/// A map of texts to constants is one.
+fn fold_map(codes: Vec<(Code, Code, bool)>) -> Code {
+    let constant = codes
+        .iter()
+        .map(|(key, value, optional)| match key {
+            Code::Literal(Literal::String(key)) if !optional => Some((key.clone(), value.as_json()?)),
+            _ => None,
+        })
+        .collect();
+    match constant {
+        Some(entries) => Code::Constant(serde_json::Value::Object(entries)),
+        None => Code::Map(codes.into()),
     }
 }
 

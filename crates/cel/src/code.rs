@@ -10,6 +10,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum Code {
     Literal(Literal),
+    /// A list or map of literals, which is borrowed like one of the request.
+    Constant(serde_json::Value),
     /// `int`, `net.IP`.
     Type(TypeName),
     /// A name of the environment.
@@ -85,6 +87,22 @@ pub(crate) enum Kind {
     Entries,
     /// `sortBy`.
     Sort,
+}
+
+impl Code {
+    /// The JSON that a constant is; none where it is none, or JSON has no such value.
+    pub(crate) fn as_json(&self) -> Option<serde_json::Value> {
+        use serde_json::{Number, Value};
+        match self {
+            Self::Constant(json) => Some(json.clone()),
+            Self::Literal(Literal::Null) => Some(Value::Null),
+            Self::Literal(Literal::Bool(value)) => Some(Value::Bool(*value)),
+            Self::Literal(Literal::Int(value)) => Some(Value::Number((*value).into())),
+            Self::Literal(Literal::Double(value)) => Number::from_f64(*value).map(Value::Number),
+            Self::Literal(Literal::String(text)) => Some(Value::String(text.clone())),
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Overload {

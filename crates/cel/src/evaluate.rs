@@ -6,8 +6,10 @@
 mod collections;
 mod iterations;
 
+pub(crate) use collections::LIST_UNITS;
+
 use crate::{
-    Bindings, Budget, EvaluationError, Map, Text, Value,
+    Bindings, Budget, EvaluationError, Text, Value,
     code::Code,
     library::{Call, Evaluated, Overload, Regexes},
     operators::{self, Found},
@@ -27,6 +29,7 @@ impl<'a> Evaluation<'_, 'a> {
     pub(crate) fn evaluate(&mut self, code: &'a Code) -> Evaluated<'a> {
         match code {
             Code::Literal(literal) => Ok(constant(literal)),
+            Code::Constant(json) => Ok(Value::json(json)),
             Code::Type(name) => Ok(Value::Type(*name)),
             Code::Root(name) => {
                 self.budget.charge(1)?;
@@ -85,8 +88,8 @@ impl<'a> Evaluation<'_, 'a> {
         self.budget.charge(1)?;
         match operand {
             Value::Optional(None) => Ok(Value::Optional(None)),
-            Value::Optional(Some(inner)) => chained(field_of(&inner, field), true),
-            operand => chained(field_of(&operand, field), optional),
+            Value::Optional(Some(inner)) => chained(Ok(field_of(&inner, field)), true),
+            operand => chained(Ok(field_of(&operand, field)), optional),
         }
     }
 
@@ -94,8 +97,8 @@ impl<'a> Evaluation<'_, 'a> {
         let operand = self.evaluate(operand)?;
         let found = match &operand {
             Value::Optional(None) => return Ok(Value::Bool(false)),
-            Value::Optional(Some(inner)) => field_of(inner, field)?,
-            operand => field_of(operand, field)?,
+            Value::Optional(Some(inner)) => field_of(inner, field),
+            operand => field_of(operand, field),
         };
         Ok(Value::Bool(matches!(found, Found::Value(_))))
     }
@@ -104,11 +107,6 @@ impl<'a> Evaluation<'_, 'a> {
         let operand = self.evaluate(operand)?;
         let index = self.evaluate(index)?;
         self.budget.charge(1)?;
-        let index = match index {
-            Value::Optional(None) => return Ok(Value::Optional(None)),
-            Value::Optional(Some(inner)) => (*inner).clone(),
-            index => index,
-        };
         match operand {
             Value::Optional(None) => Ok(Value::Optional(None)),
             Value::Optional(Some(inner)) => chained(operators::index(&inner, &index), true),
@@ -196,15 +194,10 @@ fn chained<'a>(found: Result<Found<'a>, EvaluationError>, optional: bool) -> Eva
     }
 }
 
-fn field_of<'a>(value: &Value<'a>, field: &str) -> Result<Found<'a>, EvaluationError> {
-    match value {
-        Value::Map(map) => Ok(find(map, field)),
-        other => Err(EvaluationError::fault(format!("no such key: {field}; {} has no fields", other.type_name().name()))),
-    }
-}
-
-fn find<'a>(map: &Map<'a>, field: &str) -> Found<'a> {
-    map.field(field).map_or_else(|| Found::Nothing(EvaluationError::fault(format!("no such key: {field}"))), Found::Value)
+/// A field; what has no fields has none.
+fn field_of<'a>(value: &Value<'a>, field: &str) -> Found<'a> {
+    let found = if let Value::Map(map) = value { map.field(field) } else { None };
+    found.map_or_else(|| Found::Nothing(EvaluationError::fault(format!("no such key: {field}"))), Found::Value)
 }
 
 /// The value of a literal.

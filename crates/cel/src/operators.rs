@@ -47,7 +47,10 @@ fn order<'a>(operator: Operator, left: &Value<'a>, right: &Value<'a>, budget: &m
     if !comparable(left, right) {
         return unfit(operator.symbol(), left, right);
     }
-    Ok(Value::Bool(compare(left, right).is_some_and(holds)))
+    match compare(left, right) {
+        Some(order) => Ok(Value::Bool(holds(order))),
+        None => Err(EvaluationError::fault("NaN values cannot be ordered")),
+    }
 }
 
 fn contains<'a>(wanted: &Value<'a>, container: &Value<'a>, budget: &mut Budget) -> Evaluated<'a> {
@@ -148,7 +151,10 @@ pub(crate) fn index<'a>(container: &Value<'a>, index: &Value<'a>) -> Result<Foun
     match container {
         Value::Map(map) => Ok(map.find(index).map_or_else(|| Found::Nothing(missing_key(index)), Found::Value)),
         Value::List(list) => Ok(element(list, index)?),
-        _ => Err(EvaluationError::fault(format!("no such overload: {}[{}]", container.type_name().name(), index.type_name().name()))),
+        _ => {
+            let (container, index) = (container.type_name().name(), index.type_name().name());
+            Ok(Found::Nothing(EvaluationError::fault(format!("no such overload: {container}[{index}]"))))
+        }
     }
 }
 

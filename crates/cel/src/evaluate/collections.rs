@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What making a list costs, and making a map: Kubernetes' figures.
-const LIST_UNITS: u64 = 10;
+pub(crate) const LIST_UNITS: u64 = 10;
 const MAP_UNITS: u64 = 30;
 
 impl<'a> Evaluation<'_, 'a> {
@@ -30,7 +30,9 @@ impl<'a> Evaluation<'_, 'a> {
             let key = self.evaluate(key)?;
             let value = self.evaluate(value)?;
             let Some(value) = (if *optional { present(value)? } else { Some(value) }) else { continue };
-            insert(&mut map, key, value)?;
+            // As in Kubernetes, the last of equal keys counts.
+            let kind = key.type_name().name();
+            map.replace(key, value).ok_or_else(|| unfit_key(kind))?;
         }
         Ok(Value::Map(Map::made(map)))
     }
@@ -42,8 +44,12 @@ pub(super) fn insert<'a>(map: &mut Entries<'a>, key: Value<'a>, value: Value<'a>
     match map.insert(key, value) {
         Some(true) => Ok(()),
         Some(false) => Err(EvaluationError::fault("a key of the map is there twice")),
-        None => Err(EvaluationError::fault(format!("unsupported key type: {kind}; a key is a bool, an int, a uint or a string"))),
+        None => Err(unfit_key(kind)),
     }
+}
+
+fn unfit_key(kind: &str) -> EvaluationError {
+    EvaluationError::fault(format!("unsupported key type: {kind}; a key is a bool, an int, a uint or a string"))
 }
 
 /// The value of an optional, where it has one.

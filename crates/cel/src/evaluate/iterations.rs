@@ -1,6 +1,9 @@
 //! Macros that iterate.
 
-use super::{Evaluation, collections::insert};
+use super::{
+    Evaluation,
+    collections::{LIST_UNITS, insert},
+};
 use crate::{
     EvaluationError, List, Map, Value,
     code::{Iteration, Kind},
@@ -98,6 +101,7 @@ impl<'a> Evaluation<'_, 'a> {
     }
 
     fn collect(&mut self, iteration: &'a Iteration, rounds: impl Iterator<Item = Round<'a>>) -> Evaluated<'a> {
+        self.budget.charge(LIST_UNITS)?;
         let mut keyed = Vec::new();
         for round in rounds {
             self.budget.charge(1)?;

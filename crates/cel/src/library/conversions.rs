@@ -1,8 +1,7 @@
 //! Conversions between the types of CEL.
 
 use super::{Call, Evaluated, Overload, Ty, fault, global};
-use crate::Opaque;
-use crate::{Duration, OpaqueValue, Timestamp, Value};
+use crate::{Duration, Opaque, OpaqueValue, Timestamp, Value};
 
 pub(super) const OVERLOADS: &[Overload] = &[
     global(0, "int", &[Ty::Int], Ty::Int, same),
@@ -35,7 +34,6 @@ pub(super) const OVERLOADS: &[Overload] = &[
     global(0, "bytes", &[Ty::String], Ty::Bytes, bytes),
     global(0, "duration", &[Ty::Duration], Ty::Duration, same),
     global(0, "duration", &[Ty::String], Ty::Duration, duration),
-    global(0, "duration", &[Ty::Int], Ty::Duration, duration),
     global(0, "timestamp", &[Ty::Timestamp], Ty::Timestamp, same),
     global(0, "timestamp", &[Ty::String], Ty::Timestamp, timestamp),
     global(0, "timestamp", &[Ty::Int], Ty::Timestamp, timestamp),
@@ -84,7 +82,10 @@ fn double<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let converted = match call.argument(0) {
         Value::Int(value) => Some(value as f64),
         Value::Uint(value) => Some(value as f64),
-        Value::String(text) if text.len() <= NUMBER => text.parse().ok(),
+        // What is too large to be a double is not infinite.
+        Value::String(text) if text.len() <= NUMBER => {
+            text.parse().ok().filter(|value: &f64| !value.is_infinite() || !text.contains(|c: char| c.is_ascii_digit()))
+        }
         _ => None,
     };
     converted.map(Value::Double).map_or_else(|| fault("the text is not a double"), Ok)
@@ -153,7 +154,6 @@ fn duration<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
             call.budget.charge_text(text.len())?;
             Duration::parse(&text)
         }
-        Value::Int(nanoseconds) => Some(Duration::of_nanoseconds(nanoseconds)),
         _ => None,
     };
     match converted {

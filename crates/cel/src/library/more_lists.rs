@@ -3,6 +3,7 @@
 use super::{Call, Evaluated, Overload, Ty, fault, global, member};
 use crate::{
     Budget, EvaluationError, List, Value,
+    evaluate::LIST_UNITS,
     value::{comparable, compare, equal},
 };
 use std::cmp::Ordering;
@@ -26,6 +27,7 @@ const LEVELS: i64 = 256;
 
 fn distinct<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let list = call.list(0);
+    call.budget.charge(LIST_UNITS)?;
     let mut found: Vec<Value<'a>> = Vec::new();
     for element in list.iter() {
         let mut is_new = true;
@@ -49,6 +51,7 @@ fn flatten<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     if levels < 0 {
         return fault("level must be non-negative");
     }
+    call.budget.charge(LIST_UNITS)?;
     let mut out = Vec::new();
     flatten_into(&call.list(0), levels.min(LEVELS), &mut out, call.budget)?;
     Ok(Value::list(out))
@@ -73,6 +76,7 @@ fn sort<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
 
 /// Elements in the order of their keys; those of equal keys stay as they were.
 pub(crate) fn sorted<'a>(mut keyed: Vec<(Value<'a>, Value<'a>)>, budget: &mut Budget) -> Result<Vec<Value<'a>>, EvaluationError> {
+    budget.charge(LIST_UNITS)?;
     let rounds = usize::try_from(keyed.len().max(1).ilog2()).unwrap_or_default() + 1;
     budget.charge_elements(keyed.len().saturating_mul(rounds))?;
     let is_ordered = |key: &Value<'a>| matches!(key, Value::Int(_) | Value::Uint(_) | Value::Double(_)) || comparable(key, key);
@@ -99,19 +103,24 @@ fn slice<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let Some((from, to)) = bounds else {
         return fault(format!("cannot slice({from}, {to}) of a list of {} elements", list.len()));
     };
+    call.budget.charge(LIST_UNITS)?;
     call.budget.charge_elements(to - from)?;
     Ok(Value::list(list.iter().skip(from).take(to - from).collect::<Vec<_>>()))
 }
 
 fn reverse<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let list = call.list(0);
+    call.budget.charge(LIST_UNITS)?;
     call.budget.charge_elements(list.len())?;
     Ok(Value::list(list.iter().rev().collect::<Vec<_>>()))
 }
 
 fn range<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
-    let count = call.int(0).max(0);
-    call.budget.charge(count.unsigned_abs())?;
+    let count = call.int(0);
+    if count < 0 {
+        return fault(format!("lists.range: size must be non-negative, got {count}"));
+    }
+    call.budget.charge(count.unsigned_abs().saturating_add(LIST_UNITS))?;
     Ok(Value::list((0..count).map(Value::Int).collect::<Vec<_>>()))
 }
 

@@ -32,7 +32,7 @@ const PATTERN_BYTES: usize = 4_096;
 const REPETITIONS: u32 = 1_000;
 
 /// Units that compiling costs, beside those for the length of the pattern.
-const COMPILING: u64 = 1_000;
+const COMPILING: u64 = 100;
 
 /// Patterns that came with requests and are kept.
 const KEPT: usize = 32;
@@ -125,12 +125,7 @@ fn translate(pattern: &str) -> Result<String, String> {
             '[' if chars.peek() == Some(&':') => {
                 // A class by name, which ends with ":]".
                 out.push('[');
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == ']' {
-                        break;
-                    }
-                }
+                copy_through(&mut chars, ']', &mut out);
             }
             ']' if in_class => {
                 in_class = false;
@@ -150,6 +145,16 @@ fn translate(pattern: &str) -> Result<String, String> {
 }
 
 type Chars<'c> = std::iter::Peekable<std::str::Chars<'c>>;
+
+/// What comes, as it is, up to and with a character.
+fn copy_through(chars: &mut Chars<'_>, last: char, out: &mut String) {
+    for c in chars.by_ref() {
+        out.push(c);
+        if c == last {
+            break;
+        }
+    }
+}
 
 fn escape(chars: &mut Chars<'_>, in_class: bool, out: &mut String) -> Result<(), String> {
     let letter = chars.next().ok_or("the regular expression ends with a backslash")?;
@@ -175,6 +180,9 @@ fn escape(chars: &mut Chars<'_>, in_class: bool, out: &mut String) -> Result<(),
         ('A' | 'z', false) | ('a' | 'f' | 'n' | 'r' | 't' | 'v' | 'x' | 'p' | 'P', _) => {
             out.push('\\');
             out.push(letter);
+            if matches!(letter, 'p' | 'P' | 'x') && chars.peek() == Some(&'{') {
+                copy_through(chars, '}', out);
+            }
             return Ok(());
         }
         _ if letter.is_ascii_alphanumeric() => return Err(format!("the regular expression has \\{letter}, which RE2 does not know")),

@@ -57,12 +57,9 @@ fn char_at<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
 fn index_of<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let (text, part) = (chars(call, 0)?, chars(call, 1)?);
     let from = call.int(2);
-    let start = match usize::try_from(from) {
-        Ok(start) if start <= text.len() => start,
-        _ => return outside(from),
-    };
+    let Ok(start) = usize::try_from(from) else { return outside(from) };
     if part.is_empty() {
-        return Ok(count(start));
+        return Ok(count(start.min(text.len())));
     }
     call.budget.charge_text(text.len().saturating_mul(part.len()))?;
     let found = text.get(start..).and_then(|rest| rest.windows(part.len()).position(|window| window == part));
@@ -73,12 +70,13 @@ fn index_of<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
 fn last_index_of<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let (text, part) = (chars(call, 0)?, chars(call, 1)?);
     let last = if call.arguments.len() > 2 { call.int(2) } else { i64::try_from(text.len()).unwrap_or(i64::MAX) };
-    let last = match usize::try_from(last) {
-        Ok(at) if at <= text.len() => at,
-        _ => return outside(last),
-    };
+    let Ok(last) = usize::try_from(last) else { return outside(last) };
     if part.is_empty() {
-        return Ok(count(last));
+        return Ok(count(last.min(text.len())));
+    }
+    if last > text.len() {
+        // Kubernetes finds nothing from beyond the end.
+        return Ok(Value::Int(-1));
     }
     call.budget.charge_text(text.len().saturating_mul(part.len()))?;
     let found = text.windows(part.len()).take(last + 1).rposition(|window| window == part);

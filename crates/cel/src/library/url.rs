@@ -31,7 +31,7 @@ pub struct Url {
 
 fn url<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let text = call.text(0);
-    call.budget.charge_text(text.len().saturating_mul(4))?;
+    call.budget.charge_text(text.len())?;
     match go_url::parse(&text) {
         Ok(url) => Ok(Value::opaque(OpaqueValue::Url(url))),
         Err(reason) => fault(format!("URL parse error during conversion from string: parse {:?}: {reason}", &*text)),
@@ -40,7 +40,7 @@ fn url<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
 
 fn is_url<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let text = call.text(0);
-    call.budget.charge_text(text.len().saturating_mul(4))?;
+    call.budget.charge_text(text.len())?;
     Ok(Value::Bool(go_url::parse_request_uri(&text).is_ok()))
 }
 
@@ -72,7 +72,7 @@ fn host_and_port(host: &str) -> (&str, &str) {
 
 fn query<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let Some(url) = of(call) else { return fault("no such overload") };
-    call.budget.charge_text(url.query.len().saturating_mul(4))?;
+    call.budget.charge_text(url.query.len())?;
     let mut found: std::collections::BTreeMap<String, Vec<Value<'a>>> = std::collections::BTreeMap::new();
     for (key, value) in go_url::query(&url.query) {
         call.budget.charge(1)?;

@@ -13,6 +13,8 @@ pub(super) struct Token {
 pub(super) enum Kind {
     /// Identifiers and words.
     Word(String),
+    /// A field's name in backticks.
+    Quoted(String),
     /// Digits, which a minus before them may make negative.
     Int(String),
     Literal(Literal),
@@ -69,7 +71,13 @@ fn next(rest: &str, first: char) -> Result<(Kind, usize), Mistake> {
         return Ok((Kind::Word(rest.get(..length).unwrap_or_default().to_owned()), length));
     }
     if first == '`' {
-        return Err((0, "names in backticks are not part of Kubernetes' CEL; write map['name'] instead of map.`name`".to_owned()));
+        let inner = rest.get(1..).unwrap_or_default();
+        let length = inner.find(|c: char| !c.is_ascii_alphanumeric() && !"_.-/ ".contains(c)).unwrap_or(inner.len());
+        let (name, end) = inner.split_at(length);
+        if name.is_empty() || !end.starts_with('`') {
+            return Err((0, "a name in backticks is of letters, digits, _ . - / and spaces; write map['name'] for others".to_owned()));
+        }
+        return Ok((Kind::Quoted(name.to_owned()), length + 2));
     }
     match SYMBOLS.into_iter().find(|symbol| rest.starts_with(symbol)) {
         Some("=") => Err((0, "a single = means nothing; compare with ==".to_owned())),
@@ -105,6 +113,9 @@ fn number(rest: &str) -> Result<(Kind, usize), Mistake> {
     let text = rest.get(..length).unwrap_or_default();
     if length > whole {
         let value: f64 = text.parse().map_err(|_| (0, format!("{text} is not a number")))?;
+        if value.is_infinite() {
+            return Err((0, format!("{text} is not of the range of double")));
+        }
         return whole_ends(rest, length).map(|()| (Kind::Literal(Literal::Double(value)), length));
     }
     if unsigned(length) {

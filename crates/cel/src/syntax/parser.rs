@@ -55,6 +55,7 @@ struct Parser {
 fn named(kind: &Kind) -> String {
     match kind {
         Kind::Word(word) => format!("{word:?}"),
+        Kind::Quoted(name) => format!("`{name}`"),
         Kind::Int(digits) => format!("\"{digits}\""),
         Kind::Literal(_) => "this literal".to_owned(),
         Kind::Symbol(symbol) => format!("{symbol:?}"),
@@ -193,8 +194,9 @@ impl Parser {
             let at = self.at();
             if self.take(".") {
                 let optional = self.take("?");
+                let is_quoted = matches!(self.peek(), Kind::Quoted(_));
                 let field = self.field()?;
-                expr = if !optional && self.take("(") {
+                expr = if !optional && !is_quoted && self.take("(") {
                     let arguments = self.arguments()?;
                     let levels = arguments.iter().map(|argument| argument.levels).fold(expr.levels, usize::max);
                     Self::node(at, levels, Node::Call { function: field, target: Some(Box::new(expr)), arguments })?
@@ -221,6 +223,10 @@ impl Parser {
             Kind::Word(word) if !matches!(word.as_str(), "in" | "true" | "false" | "null") => {
                 self.next += 1;
                 Ok(word)
+            }
+            Kind::Quoted(name) => {
+                self.next += 1;
+                Ok(name)
             }
             found => Err((at, format!("a field's name is missing after \".\"; here is {}", named(&found)))),
         }

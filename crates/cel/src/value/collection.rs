@@ -62,16 +62,23 @@ impl<'a> Entries<'a> {
 
     /// Adds an entry: false where there is one of this key, nothing where no key is of this type.
     pub(crate) fn insert(&mut self, key: Value<'a>, value: Value<'a>) -> Option<bool> {
-        let found_by = match key {
-            Value::Double(_) => return None,
-            _ => Key::of(&key)?,
-        };
-        let is_new = !self.0.contains_key(&found_by);
+        let is_new = !self.0.contains_key(&found_by(&key)?);
         if is_new {
-            self.0.insert(found_by, (key, value));
+            self.replace(key, value);
         }
         Some(is_new)
     }
+
+    /// Adds an entry, in place of that of the same key; nothing where no key is of this type.
+    pub(crate) fn replace(&mut self, key: Value<'a>, value: Value<'a>) -> Option<()> {
+        self.0.insert(found_by(&key)?, (key, value));
+        Some(())
+    }
+}
+
+/// What a key of an entry is found by: a double can find a key, and be none.
+fn found_by<'a>(key: &Value<'a>) -> Option<Key<'a>> {
+    if matches!(key, Value::Double(_)) { None } else { Key::of(key) }
 }
 
 impl<'a> Map<'a> {
