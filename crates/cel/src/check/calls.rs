@@ -28,6 +28,10 @@ impl Checker<'_> {
             if function == "has" {
                 return self.has(at, arguments);
             }
+            let known: Vec<_> = library::overloads(function, Style::Global).collect();
+            if known.is_empty() {
+                return self.unknown(at, function, Style::Global, &known);
+            }
             let checked = arguments.iter().map(|argument| self.check(argument)).collect();
             return self.resolve(at, function, Style::Global, arguments.iter().collect(), checked);
         };
@@ -44,42 +48,36 @@ impl Checker<'_> {
         if let Some(expanded) = self.expand(at, function, target, arguments) {
             return expanded;
         }
+        let known: Vec<_> = library::overloads(function, Style::Member).collect();
+        if known.is_empty() {
+            return self.unknown(at, function, Style::Member, &known);
+        }
         let mut checked = vec![self.check(target)];
-        for argument in arguments {
-            checked.push(if function == "format" { self.format_arguments(argument) } else { self.check(argument) });
+        match arguments {
+            [list] if function == "format" => checked.push(self.format(target, list)),
+            _ => checked.extend(arguments.iter().map(|argument| self.check(argument))),
         }
         let all: Vec<&Expr> = std::iter::once(target).chain(arguments).collect();
-        if function == "format" {
-            self.check_format(&all);
-        }
         self.resolve(at, function, Style::Member, all, checked)
     }
 
-    /// The list of what a format takes, whose elements may be of different types.
-    fn format_arguments(&mut self, list: &Expr) -> Checked {
+    /// The list of what a format takes, whose elements may be of different types, down to the innermost.
+    fn format(&mut self, format: &Expr, list: &Expr) -> Checked {
         let around = std::mem::replace(&mut self.mixed, true);
-        let (code, _) = self.check(list);
-        self.mixed = around;
-        (code, Type::list(Type::Dyn))
-    }
-
-    fn check_format(&mut self, all: &[&Expr]) {
-        let [format, arguments] = all else { return };
-        let Node::Literal(Literal::String(text)) = &format.node else { return };
-        let types = match &arguments.node {
+        let (code, types) = match &list.node {
             Node::List(elements) if elements.iter().all(|element| !element.optional) => {
-                // Checked a second time for their types; problems were told the first time.
-                let (told, around) = (self.problems.len(), std::mem::replace(&mut self.mixed, true));
-                let types: Vec<Type> = elements.iter().map(|element| self.check(&element.value).1).collect();
-                self.problems.truncate(told);
-                self.mixed = around;
-                Some(types)
+                let (codes, types): (Vec<_>, Vec<_>) = elements.iter().map(|element| self.check(&element.value)).unzip();
+                (Code::List(codes.into_iter().map(|code| (code, false)).collect()), Some(types))
             }
-            _ => None,
+            _ => (self.check(list).0, None),
         };
-        if let Err(message) = check_format(text, types.as_deref()) {
+        self.mixed = around;
+        if let Node::Literal(Literal::String(text)) = &format.node
+            && let Err(message) = check_format(text, types.as_deref())
+        {
             self.problem(format.at, message);
         }
+        (code, Type::list(Type::Dyn))
     }
 
     /// Finds the overloads that fit the arguments, and so the type of the result.

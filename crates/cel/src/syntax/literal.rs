@@ -7,7 +7,8 @@ use super::{
 
 /// The text or bytes that `rest` begins with, and how long they are in the source.
 pub(super) fn text(rest: &str) -> Result<Option<(Kind, usize)>, Mistake> {
-    let prefix = rest.find(['\'', '"']).filter(|length| *length <= 2);
+    // Only the first bytes are looked at: this is asked at every token.
+    let prefix = rest.bytes().take(3).position(|byte| matches!(byte, b'\'' | b'"'));
     let Some(prefix) = prefix else { return Ok(None) };
     let (is_bytes, is_raw) = match rest.get(..prefix).unwrap_or_default() {
         "" => (false, false),
