@@ -136,12 +136,15 @@ fn what_explodes_ends_with_the_budget() {
         "object.names.map(x, '%s'.format([object.names]))",
         "object.names.sortBy(a, object.names.sortBy(b, a + b)[0])",
         "object.names.all(a, object.text.split('').size() > 0)",
+        "object.names.map(a, object.names.map(b, {'a': b, 'b': a, 'c': b, 'd': a, 'e': b}))",
+        "object.names.map(a, object.names.map(b, [a, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9]))",
+        "object.names.transformMap(i, a, object.names.transformMap(j, b, a))",
         "object.text.indexOf(object.text.substring(1) + 'b')",
     ] {
         let program = Program::compile(source, &Environment::admission(), Expected::Anything).unwrap();
         let mut bindings = Bindings::new();
         bindings.bind("object", &object);
-        let error = program.evaluate(&bindings, &mut Budget::of(1_000_000, 10_000_000)).err().unwrap_or_else(|| panic!("{source} ends"));
+        let error = program.evaluate(&bindings, &mut Budget::of(200_000, 10_000_000)).err().unwrap_or_else(|| panic!("{source} ends"));
         assert_eq!(error.passed(), Some(Limit::Expression), "{source}: {error}");
     }
 }

@@ -12,9 +12,13 @@ use crate::{
 pub(crate) const LIST_UNITS: u64 = 10;
 const MAP_UNITS: u64 = 30;
 
+/// What an entry of a map costs beside, so that the units bound the memory that maps take.
+pub(super) const ENTRY_UNITS: u64 = 4;
+
 impl<'a> Evaluation<'_, 'a> {
     pub(super) fn list(&mut self, elements: &'a [(Code, bool)]) -> Evaluated<'a> {
         self.budget.charge(LIST_UNITS)?;
+        self.budget.charge_elements(elements.len())?;
         let mut values = Vec::with_capacity(elements.len());
         for (element, optional) in elements {
             let value = self.evaluate(element)?;
@@ -29,6 +33,7 @@ impl<'a> Evaluation<'_, 'a> {
         for (key, value, optional) in entries {
             let key = self.evaluate(key)?;
             let value = self.evaluate(value)?;
+            self.budget.charge(ENTRY_UNITS)?;
             let Some(value) = (if *optional { present(value)? } else { Some(value) }) else { continue };
             // As in Kubernetes, the last of equal keys counts.
             let kind = key.type_name().name();

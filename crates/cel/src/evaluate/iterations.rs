@@ -2,7 +2,7 @@
 
 use super::{
     Evaluation,
-    collections::{LIST_UNITS, insert},
+    collections::{ENTRY_UNITS, LIST_UNITS, insert},
 };
 use crate::{
     EvaluationError, List, Map, Value,
@@ -129,7 +129,7 @@ impl<'a> Evaluation<'_, 'a> {
     fn collect_map(&mut self, iteration: &'a Iteration, rounds: impl Iterator<Item = Round<'a>>) -> Evaluated<'a> {
         let mut made = Entries::default();
         for round in rounds {
-            self.budget.charge(1)?;
+            self.budget.charge(ENTRY_UNITS)?;
             let value = self.round(iteration, &round, |evaluation| {
                 if !evaluation.passes(iteration)? {
                     return Ok(None);
@@ -140,7 +140,7 @@ impl<'a> Evaluation<'_, 'a> {
                 (None, _) => {}
                 (Some(Value::Map(entries)), Kind::Entries) => {
                     for (key, value) in entries.iter() {
-                        self.budget.charge(1)?;
+                        self.budget.charge(ENTRY_UNITS)?;
                         insert(&mut made, key, value)?;
                     }
                 }
