@@ -123,7 +123,8 @@ fn request() -> Type {
     )
 }
 
-/// `namespaceObject`: without what Kubernetes leaves out, `managedFields` and `ownerReferences`.
+/// `namespaceObject`: without what Kubernetes leaves out, `managedFields` and `ownerReferences`. Points in time are text in JSON, and what
+/// Kubernetes calls timestamps: their type is left open, so that `timestamp(…)` of them compiles.
 fn namespace() -> Type {
     let strings = || Type::map(Type::String, Type::String);
     let metadata = Type::object(
@@ -136,9 +137,9 @@ fn namespace() -> Type {
             ("annotations", strings()),
             ("UID", Type::String),
             ("uid", Type::String),
-            ("creationTimestamp", Type::Timestamp),
+            ("creationTimestamp", Type::Dyn),
             ("deletionGracePeriodSeconds", Type::Int),
-            ("deletionTimestamp", Type::Timestamp),
+            ("deletionTimestamp", Type::Dyn),
             ("generation", Type::Int),
             ("resourceVersion", Type::String),
             ("finalizers", Type::list(Type::String)),
@@ -149,7 +150,7 @@ fn namespace() -> Type {
         [
             ("status", Type::String),
             ("type", Type::String),
-            ("lastTransitionTime", Type::Timestamp),
+            ("lastTransitionTime", Type::Dyn),
             ("message", Type::String),
             ("reason", Type::String),
         ],

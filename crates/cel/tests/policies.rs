@@ -122,6 +122,16 @@ fn what_a_policy_must_not_say_is_refused_when_it_is_applied() {
 }
 
 #[test]
+fn the_age_of_a_namespace_can_be_judged() {
+    let source = "timestamp(namespaceObject.metadata.creationTimestamp) + duration('24h') < timestamp('2026-01-02T12:00:00Z')";
+    let program = Program::compile(source, &Environment::admission(), Expected::Bool).unwrap();
+    let namespace = json!({"metadata": {"name": "shop", "creationTimestamp": "2026-01-01T00:00:00Z"}});
+    let mut bindings = Bindings::new();
+    bindings.bind("namespaceObject", &namespace);
+    assert_eq!(program.evaluate(&bindings, &mut Budget::of(100, 100)).unwrap().as_bool(), Some(true));
+}
+
+#[test]
 fn every_mistake_is_told_at_once() {
     let problems = Program::compile("objekt.a == 1 &&\n  request.nmae == 'x'", &Environment::admission(), Expected::Bool).unwrap_err();
     let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
