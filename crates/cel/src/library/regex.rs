@@ -9,7 +9,7 @@ use crate::{Budget, EvaluationError, Value};
 use regex::{Regex, RegexBuilder};
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Mutex,
+    sync::{Arc, Mutex},
 };
 
 const S: Ty = Ty::String;
@@ -37,24 +37,24 @@ const COMPILING: u64 = 100;
 /// Patterns that came with requests and are kept.
 const KEPT: usize = 32;
 
-/// The compiled patterns of a program.
+/// The compiled patterns of a program. A copy of one would begin without the memory that it searches with: they are shared.
 #[derive(Debug, Default)]
 pub(crate) struct Regexes {
-    constant: BTreeMap<String, Regex>,
+    constant: BTreeMap<String, Arc<Regex>>,
     /// The latest first.
-    recent: Mutex<VecDeque<(String, Regex)>>,
+    recent: Mutex<VecDeque<(String, Arc<Regex>)>>,
 }
 
 impl Regexes {
     /// Compiles a pattern that stands in the expression.
     pub(crate) fn add(&mut self, pattern: &str) -> Result<(), String> {
         if !self.constant.contains_key(pattern) {
-            self.constant.insert(pattern.to_owned(), compile(pattern)?);
+            self.constant.insert(pattern.to_owned(), Arc::new(compile(pattern)?));
         }
         Ok(())
     }
 
-    fn get(&self, pattern: &str, budget: &mut Budget) -> Result<Regex, EvaluationError> {
+    fn get(&self, pattern: &str, budget: &mut Budget) -> Result<Arc<Regex>, EvaluationError> {
         if let Some(regex) = self.constant.get(pattern) {
             return Ok(regex.clone());
         }
@@ -63,7 +63,7 @@ impl Regexes {
         }
         budget.charge(COMPILING)?;
         budget.look_at_clock()?;
-        let regex = compile(pattern).map_err(EvaluationError::fault)?;
+        let regex = Arc::new(compile(pattern).map_err(EvaluationError::fault)?);
         if let Ok(mut recent) = self.recent.lock() {
             recent.push_front((pattern.to_owned(), regex.clone()));
             recent.truncate(KEPT);
@@ -74,7 +74,7 @@ impl Regexes {
 
 impl Regexes {
     /// A pattern that came lately, which is the latest from now on.
-    fn recent(&self, pattern: &str) -> Option<Regex> {
+    fn recent(&self, pattern: &str) -> Option<Arc<Regex>> {
         let mut recent = self.recent.lock().ok()?;
         let at = recent.iter().position(|(known, _)| known == pattern)?;
         let found = recent.remove(at)?;
@@ -225,7 +225,7 @@ fn repetition(chars: &mut Chars<'_>, out: &mut String) -> Result<(), String> {
 }
 
 /// What searching costs: a tenth of the text times a quarter of the pattern, as in Kubernetes.
-fn prepare(call: &mut Call<'_, '_>) -> Result<Regex, EvaluationError> {
+fn prepare(call: &mut Call<'_, '_>) -> Result<Arc<Regex>, EvaluationError> {
     let (text, pattern) = (call.text(0), call.text(1));
     let units = (1 + text.len() as u64).div_ceil(10).saturating_mul((pattern.len() as u64).div_ceil(4));
     call.budget.charge(units)?;
