@@ -3,7 +3,8 @@
 //! ```text
 //!   files, folders, stdin ─► source ─► document (YAML, JSON; lines) ─► check ─► report: text, json, sarif, junit
 //!                                                                        │
-//!                                                     portcullis_admission: Workload, evaluate
+//!   policies ─► policies: Library ─► PolicySet ────────► portcullis_admission: Workload, evaluate, PolicySet::judge
+//!   cases.yaml ─► cases ─────────────────────────────────┘
 //! ```
 //!
 //! Exit status: 0 if everything passes, 1 if something violates the standard, 2 if something could not be judged. What cannot be judged is never passed
@@ -12,9 +13,12 @@
 #![forbid(unsafe_code)]
 
 pub mod args;
+pub mod cases;
 pub mod check;
+pub mod convert;
 pub mod document;
 pub mod explain;
+pub mod policies;
 pub mod report;
 pub mod source;
 

@@ -7,11 +7,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use portcullis_cli::args::{Args, Command};
-use portcullis_cli::{check, explain};
+use portcullis_cli::{cases, check, convert, explain};
 
 fn main() -> ExitCode {
     let output = match Args::parse().command {
         Command::Check(args) => check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()),
+        Command::Test(args) => cases::run(&args, &mut io::stdout().lock()),
+        Command::Convert(args) => convert::run(&args, &mut io::stdout().lock()),
         Command::Explain(args) => explain::run(&args, &mut io::stdout().lock()),
     };
     match output {

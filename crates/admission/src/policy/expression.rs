@@ -65,6 +65,11 @@ impl Expressions {
         if compiler.problems.is_empty() { Ok(Self { conditions, variables, validations, annotations }) } else { Err(compiler.problems) }
     }
 
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.conditions.is_empty() && self.validations.is_empty() && self.annotations.is_empty()
+    }
+
     /// The names of the validations.
     pub(crate) fn controls(&self) -> impl Iterator<Item = &str> {
         self.validations.iter().map(|control| control.name.as_str())

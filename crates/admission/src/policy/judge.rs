@@ -41,6 +41,15 @@ impl PolicySet {
         !self.is_empty() && !is_own(request) && !self.candidates(deeds(request).chain(template)).is_empty()
     }
 
+    /// Whether any policy that may be for the request has expressions: whether asking may take long.
+    pub fn evaluates(&self, request: &AdmissionRequest) -> bool {
+        if self.is_empty() || is_own(request) {
+            return false;
+        }
+        let template = Subject::changes_template(request).map(|_| Subject::pod_deed(request));
+        self.candidates(deeds(request).chain(template)).iter().any(|policy| !policy.expressions.is_empty())
+    }
+
     /// Asks every policy that is for the request.
     pub fn judge(&self, request: &AdmissionRequest, surroundings: &Surroundings<'_>) -> PolicyOutcome {
         let mut outcome = PolicyOutcome::default();
@@ -258,11 +267,12 @@ impl<'a> Asking<'a, '_, '_> {
     ) {
         let mut actions = self.policy.actions.clone();
         let only_warns = self.subject.is_template && self.policy.templates == Some(TemplateAction::Warn);
-        if only_warns && actions.remove(&Action::Deny) {
+        let denies_pods = only_warns && actions.remove(&Action::Deny);
+        if denies_pods {
             actions.insert(Action::Warn);
         }
         let (policy, control) = (self.policy.name.clone(), control.to_owned());
-        self.outcome.violations.push(PolicyViolation { policy, control, standard, message, reason, actions, findings });
+        self.outcome.violations.push(PolicyViolation { policy, control, standard, message, reason, actions, denies_pods, findings });
     }
 
     /// Whether an exception is for this very finding; its use is noted.

@@ -58,6 +58,8 @@ pub struct PolicyViolation {
     pub reason: StatusReason,
     /// What becomes of it.
     pub actions: BTreeSet<Action>,
+    /// Whether it is a template's, which passes with a warning, and whose pods are denied.
+    pub denies_pods: bool,
     /// The fields that are at fault, where they are known.
     pub findings: Vec<PolicyFinding>,
 }
