@@ -99,6 +99,10 @@ pub struct ExplainArgs {
     /// Write the reference of all checks in Markdown
     #[arg(long, conflicts_with = "checks")]
     pub markdown: bool,
+
+    /// Write the table of the policies that ship in Markdown
+    #[arg(long, conflicts_with_all = ["checks", "markdown"])]
+    pub policies_markdown: bool,
 }
 
 /// Format of the report.

@@ -25,6 +25,10 @@ pub fn run(args: &ExplainArgs, output: &mut impl Write) -> io::Result<Status> {
             return Ok(Status::Failed);
         }
     };
+    if args.policies_markdown {
+        controls::write_reference(&known, output)?;
+        return Ok(Status::Passed);
+    }
     if args.checks.is_empty() {
         write_list(output)?;
         controls::write_list(&known, output)?;
@@ -96,9 +100,11 @@ mod tests {
 
     fn explain(check: Option<&str>, markdown: bool) -> (Status, String) {
         let mut output = Vec::new();
-        let status =
-            run(&ExplainArgs { checks: check.into_iter().map(str::to_owned).collect(), policy: Vec::new(), markdown }, &mut output)
-                .unwrap();
+        let status = run(
+            &ExplainArgs { checks: check.into_iter().map(str::to_owned).collect(), policy: Vec::new(), markdown, policies_markdown: false },
+            &mut output,
+        )
+        .unwrap();
         (status, String::from_utf8(output).unwrap())
     }
 

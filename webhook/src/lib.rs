@@ -7,6 +7,8 @@
 //!     certificates (reloaded, or signed here)   health (another port, plain): /livez /readyz /metrics
 //! ```
 //!
+//! Policies are followed at the API server or read from files, compiled, and swapped as one immutable set: see [`policies`].
+//!
 //! The layers know only what is right of them. [`routes`] turns HTTP into bytes and back; [`service`] turns bytes into an answer and is where the
 //! decision log is written; what to decide is [`portcullis_admission::decide`]'s.
 //!
@@ -27,6 +29,7 @@ pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod namespaces;
+pub mod policies;
 pub mod routes;
 pub mod serve;
 pub mod service;

@@ -25,6 +25,8 @@ use crate::health::{self, CertificateHealth, Health};
 use crate::listener::{self, Endpoint, Limits};
 use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::namespaces::{Labelled, Namespaces};
+use crate::policies::follow::{Follower, Follows};
+use crate::policies::{self, Policies};
 use crate::routes;
 use crate::service::Service;
 
@@ -58,6 +60,7 @@ pub struct Server {
     tls: Arc<ServerConfig>,
     service: Service,
     namespaces: Namespaces,
+    policies: Option<Follower>,
     metrics: Arc<Metrics>,
     pair: Arc<CurrentPair>,
     certificates: Source,
@@ -80,16 +83,22 @@ impl Server {
         let namespaces = if args.namespace_labels {
             health.await_namespaces();
             Namespaces::Labelled(Arc::new(Labelled::new(api_server().await?, settings.defaults)))
+        } else if args.policies {
+            health.await_namespaces();
+            Namespaces::Labelled(Arc::new(Labelled::for_policies(api_server().await?, settings.defaults)))
         } else {
             Namespaces::Same(settings.defaults)
         };
+        let policies = Arc::new(Policies::default());
+        let followed = open_policies(args, &policies, &health, &metrics).await?;
         let bind = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"));
         Ok(Self {
             reviews: bind(args.listen).await?,
             probes: bind(args.health_listen).await?,
             tls: tls_config(Arc::clone(&pair), args.client_ca.as_deref()).context("cannot set up TLS")?,
-            service: Service::new(settings, namespaces.clone(), Arc::clone(&metrics)),
+            service: Service::new(settings, namespaces.clone(), Arc::clone(&metrics)).with_policies(policies),
             namespaces,
+            policies: followed,
             metrics,
             pair,
             certificates: source,
@@ -141,6 +150,7 @@ impl Server {
             ((), ()) = async { tokio::join!(reviews, probes) } => {}
             () = certificates::follow(self.certificates, self.pair, Arc::clone(&self.health)) => {}
             () = follow_namespaces(&self.namespaces, &self.health) => {}
+            () = follow_policies(self.policies) => {}
         }
         info!("stopped");
     }
@@ -157,6 +167,33 @@ async fn follow_namespaces(namespaces: &Namespaces, health: &Health) {
     }
     // There is nothing more to learn, which is no reason to stop.
     std::future::pending::<()>().await;
+}
+
+async fn follow_policies(follower: Option<Follower>) {
+    if let Some(follower) = follower {
+        follower.run().await;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Reads the policies of files, or makes ready to follow those of the API server.
+async fn open_policies(
+    args: &ServeArgs,
+    policies: &Arc<Policies>,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Option<Follower>> {
+    if args.policies {
+        health.await_policies();
+        let trusted = args.exceptions_from.iter().cloned().collect();
+        let follows = Follows { kubernetes: args.validating_admission_policies, trusted };
+        let follower = Follower::new(api_server().await?, follows, Arc::clone(policies), Arc::clone(health), Arc::clone(metrics));
+        return Ok(Some(follower));
+    }
+    let library = policies::of_files(&args.policy).context("cannot use the policies")?;
+    metrics.set_policies(&library.entries());
+    policies.replace(library.snapshot());
+    Ok(None)
 }
 
 async fn open_source(args: &TlsArgs) -> anyhow::Result<(Source, Pair)> {

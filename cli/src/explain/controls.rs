@@ -53,6 +53,18 @@ pub(super) fn write_list(known: &[AdmissionPolicy], output: &mut impl Write) -> 
     Ok(())
 }
 
+/// The table of policies, as it is in the documentation.
+pub(super) fn write_reference(known: &[AdmissionPolicy], output: &mut impl Write) -> io::Result<()> {
+    writeln!(output, "| policy | why | controls |\n|---|---|---|")?;
+    for policy in known {
+        let name = name(policy);
+        let standard = policy.spec.pod_security.iter().map(|standard| format!("the checks of {}", standard.level));
+        let controls: Vec<String> = standard.chain(controls(policy).map(|(control, _)| format!("`{control}`"))).collect();
+        writeln!(output, "| [`{name}`](../policies/{name}/README.md) | {} | {} |", why(policy), controls.join(", "))?;
+    }
+    Ok(())
+}
+
 /// Writes about a policy, or a control of it; false where there is none of that name.
 pub(super) fn write(known: &[AdmissionPolicy], id: &str, output: &mut impl Write) -> io::Result<bool> {
     let (wanted, wanted_control) = id.split_once(':').map_or((id, None), |(policy, control)| (policy, Some(control)));
@@ -86,4 +98,18 @@ fn write_control(control: &str, validation: &Validation, output: &mut impl Write
         writeln!(output, "  has to be true:")?;
     }
     validation.expression.lines().try_for_each(|line| writeln!(output, "    {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_the_policies_that_ship() {
+        let mut table = Vec::new();
+        write_reference(&known(&[]).unwrap(), &mut table).unwrap();
+        let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/policies.md")).unwrap();
+        let wanted = format!("--policies-markdown`: begin -->\n\n{}\n<!--", String::from_utf8(table).unwrap());
+        assert!(page.contains(&wanted), "put the output of `portcullis explain --policies-markdown` into docs/policies.md");
+    }
 }

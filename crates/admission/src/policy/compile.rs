@@ -14,6 +14,7 @@ use super::params::{Params, Reference};
 use super::rules::Rules;
 use super::selector::Selector;
 use super::{Constraints, Policy};
+use crate::checks::applicable;
 use crate::standard::{Level, Standard, Version};
 
 /// Why a policy or an exception is not in force.
@@ -114,6 +115,7 @@ fn build(name: String, spec: &AdmissionPolicySpec) -> Result<Policy, Vec<Problem
     Ok(Policy {
         name,
         standard,
+        checks: standard.into_iter().flat_map(applicable).collect(),
         constraints: vec![spec.match_constraints.as_ref().map_or_else(pods, constraints)],
         params,
         expressions,

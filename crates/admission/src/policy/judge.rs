@@ -1,5 +1,6 @@
 //! One request, asked of every policy that may be for it.
 
+use std::cell::OnceCell;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -19,6 +20,8 @@ use crate::review::{AdmissionRequest, Operation, StatusReason};
 
 mod security;
 mod validation;
+
+use security::Readable;
 
 /// The API groups whose objects are not judged, or a policy could keep people from mending policies.
 const OWN_GROUPS: [&str; 2] = ["portcullis.dev", "admissionregistration.k8s.io"];
@@ -59,11 +62,11 @@ impl PolicySet {
         let mut asked: Vec<&str> = Vec::new();
         let candidates = self.candidates(deeds(request));
         if !candidates.is_empty() {
-            let subject = Subject::direct(request);
+            let (subject, pod) = (Subject::direct(request), OnceCell::new());
             for policy in candidates {
                 if policy.constraints.iter().all(|constraints| constraints.rules.match_request(request)) {
                     asked.push(&policy.name);
-                    Asking { set: self, policy, subject: &subject, surroundings, outcome: &mut outcome }.ask();
+                    Asking { set: self, policy, subject: &subject, surroundings, pod: &pod, outcome: &mut outcome }.ask();
                 }
             }
         }
@@ -93,8 +96,9 @@ impl PolicySet {
             return;
         }
         let Some(subject) = Subject::template(request, workload) else { return };
+        let pod = OnceCell::new();
         for policy in policies {
-            Asking { set: self, policy, subject: &subject, surroundings, outcome }.ask();
+            Asking { set: self, policy, subject: &subject, surroundings, pod: &pod, outcome }.ask();
         }
     }
 }
@@ -113,6 +117,7 @@ struct Asking<'a, 'r, 'o> {
     policy: &'a Policy,
     subject: &'a Subject<'r>,
     surroundings: &'a Surroundings<'a>,
+    pod: &'o OnceCell<Readable<'a>>,
     outcome: &'o mut PolicyOutcome,
 }
 
@@ -147,7 +152,7 @@ impl<'a> Asking<'a, '_, '_> {
             Found::Allowed => return false,
             Found::Missing(why) => return self.fail(&why),
         };
-        let mut judged = false;
+        let (mut judged, mut judged_security) = (false, false);
         for param in params {
             let mut bindings = self.bindings(param);
             match self.conditions_hold(&bindings) {
@@ -159,11 +164,11 @@ impl<'a> Asking<'a, '_, '_> {
                 }
             }
             // The standard has no parameters: once is enough.
-            if !judged && let Some(standard) = self.policy.standard {
+            if let Some(standard) = self.policy.standard.filter(|_| !judged_security) {
                 self.judge_security(standard);
+                judged_security = true;
             }
             judged = true;
-            // The standard's variables are nobody's; those of the validations are evaluated once.
             let mut budget = self.budget(POLICY_UNITS);
             self.judge_validations(&mut bindings, &mut budget);
             self.note_annotations(&bindings, &mut budget);

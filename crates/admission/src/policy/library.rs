@@ -66,7 +66,7 @@ struct Compiled<T> {
 /// The objects of one kind.
 #[derive(Debug)]
 enum Objects {
-    Known { objects: Vec<Value>, cluster_scoped: bool },
+    Known { objects: Vec<Arc<Value>>, cluster_scoped: bool },
     Unavailable(String),
 }
 
@@ -199,7 +199,7 @@ impl Library {
     }
 
     /// Tells all objects of a kind that is followed.
-    pub fn set_parameters(&mut self, kind: ParamKind, objects: Vec<Value>, cluster_scoped: bool) {
+    pub fn set_parameters(&mut self, kind: ParamKind, objects: Vec<Arc<Value>>, cluster_scoped: bool) {
         self.params.insert(kind, Objects::Known { objects, cluster_scoped });
     }
 
@@ -287,8 +287,10 @@ impl Library {
         let kind = ParamKind { api_version: text("apiVersion"), kind: text("kind") };
         let namespaced = object.get("metadata").and_then(|metadata| metadata.get("namespace")).is_some();
         match self.params.entry(kind).or_insert(Objects::Known { objects: Vec::new(), cluster_scoped: !namespaced }) {
-            Objects::Known { objects, .. } => objects.push(object),
-            unavailable @ Objects::Unavailable(_) => *unavailable = Objects::Known { objects: vec![object], cluster_scoped: !namespaced },
+            Objects::Known { objects, .. } => objects.push(Arc::new(object)),
+            unavailable @ Objects::Unavailable(_) => {
+                *unavailable = Objects::Known { objects: vec![Arc::new(object)], cluster_scoped: !namespaced }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! What policies have as `params`: written in the policy, or objects that it names by kind and name or labels.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use portcullis_api::admission_policy::{ParamKind, ParamRef, ParameterNotFoundAction};
 use serde_json::Value;
@@ -43,7 +44,7 @@ impl Reference {
 /// The objects of all kinds that policies name.
 #[derive(Debug, Default)]
 pub(crate) struct ParamStore {
-    by_kind: BTreeMap<ParamKind, BTreeMap<(String, String), Value>>,
+    by_kind: BTreeMap<ParamKind, BTreeMap<(String, String), Arc<Value>>>,
     /// The kinds whose objects are in no namespace.
     cluster_scoped: BTreeSet<ParamKind>,
 }
@@ -61,9 +62,9 @@ pub(crate) enum Found<'s> {
 
 impl ParamStore {
     /// Takes in an object. Those of a kind without namespaces have none.
-    pub(crate) fn insert(&mut self, object: &Value) {
+    pub(crate) fn insert(&mut self, object: &Arc<Value>) {
         let Some((kind, key)) = identify(object) else { return };
-        self.by_kind.entry(kind).or_default().insert(key, object.clone());
+        self.by_kind.entry(kind).or_default().insert(key, Arc::clone(object));
     }
 
     /// Tells that a kind's objects are in no namespace.
@@ -95,11 +96,11 @@ impl ParamStore {
             }
             None => request_namespace,
         };
-        let is_meant = |(key, object): &(&(String, String), &Value)| {
+        let is_meant = |(key, object): &(&(String, String), &Arc<Value>)| {
             let labels = || object.get("metadata").and_then(|metadata| metadata.get("labels")).and_then(Value::as_object);
             key.0 == namespace && reference.name.as_ref().map_or_else(|| reference.selector.matches(labels()), |name| *name == key.1)
         };
-        let found: Vec<Option<&Value>> = objects.iter().filter(is_meant).map(|(_, object)| Some(object)).collect();
+        let found: Vec<Option<&Value>> = objects.iter().filter(is_meant).map(|(_, object)| Some(object.as_ref())).collect();
         match (found.is_empty(), reference.allow_none) {
             (false, _) => Found::Some(found),
             (true, true) => Found::Allowed,
@@ -131,7 +132,7 @@ mod tests {
         let mut store = ParamStore::default();
         for (namespace, name, tier) in [("shop", "limits", "a"), ("shop", "others", "b"), ("bank", "limits", "a")] {
             let metadata = json!({"namespace": namespace, "name": name, "labels": {"tier": tier}});
-            store.insert(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}));
+            store.insert(&Arc::new(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})));
         }
         store
     }

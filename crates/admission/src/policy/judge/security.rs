@@ -1,40 +1,58 @@
 //! The Pod Security Standard of a policy, with exceptions for single findings.
 
 use super::Asking;
-use crate::checks::evaluate;
 use crate::decide::{IGNORED_POD_SUBRESOURCES, is_significant, object_of};
+use crate::pod::Pod;
 use crate::policy::outcome::PolicyFinding;
+use crate::policy::subject::Subject;
 use crate::review::{Operation, StatusReason};
 use crate::standard::Standard;
 use crate::violation::{Finding, Violation};
 
-impl Asking<'_, '_, '_> {
-    /// Judges the pod, unless there is none, or an update leaves it as it was.
-    pub(super) fn judge_security(&mut self, standard: Standard) {
-        let request = self.subject.request;
-        let Some(workload) = self.subject.workload else { return };
+/// The pod of a subject, read once for all policies.
+#[derive(Debug)]
+pub(super) enum Readable<'a> {
+    /// There is none, or an update leaves it as it was.
+    Nothing,
+    /// To be judged.
+    Pod(Box<Pod<'a>>),
+    /// It cannot be read.
+    Failed(String),
+}
+
+impl<'a> Readable<'a> {
+    fn of(subject: &'a Subject<'_>) -> Self {
+        let request = subject.request;
+        let Some(workload) = subject.workload else { return Self::Nothing };
         if workload.is_pod() && IGNORED_POD_SUBRESOURCES.contains(&request.sub_resource.as_str()) {
-            return;
+            return Self::Nothing;
         }
         let object = match object_of(request, workload) {
             Ok(object) => object,
-            Err(why) => {
-                self.fail(&why);
-                return;
-            }
+            Err(why) => return Self::Failed(why),
         };
-        let pod = match workload.read_pod(object) {
-            Ok(pod) => pod,
-            Err(malformed) => {
-                self.fail(&malformed.to_string());
-                return;
+        match workload.read_pod(object) {
+            Ok(pod) if request.operation == Operation::Update && !is_significant(workload, request.old_object.as_ref(), object, &pod) => {
+                Self::Nothing
             }
-        };
-        if request.operation == Operation::Update && !is_significant(workload, request.old_object.as_ref(), object, &pod) {
-            return;
+            Ok(pod) => Self::Pod(Box::new(pod)),
+            Err(malformed) => Self::Failed(malformed.to_string()),
         }
-        for violation in evaluate(standard, &pod) {
-            self.judge_violation(standard, violation);
+    }
+}
+
+impl Asking<'_, '_, '_> {
+    /// Judges the pod, unless there is none, or an update leaves it as it was.
+    pub(super) fn judge_security(&mut self, standard: Standard) {
+        match self.pod.get_or_init(|| Readable::of(self.subject)) {
+            Readable::Nothing => {}
+            Readable::Failed(why) => _ = self.fail(why),
+            Readable::Pod(pod) => {
+                let minor = standard.version.effective_minor();
+                for violation in self.policy.checks.iter().filter_map(|check| check.judge(minor, pod)) {
+                    self.judge_violation(standard, violation);
+                }
+            }
         }
     }
 
