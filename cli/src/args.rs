@@ -13,7 +13,10 @@ const EXAMPLES: &str = "\
 Examples:
   portcullis check --pod-security restricted:v1.35 deploy/
   helm template web charts/web | portcullis check -
+  portcullis check --policy policies/image-registries deploy/
   portcullis check -o sarif deploy/ > portcullis.sarif
+  portcullis test policies/
+  portcullis convert policies/image-registries/policy.yaml
   portcullis explain runAsNonRoot
   portcullis break-glass --dry-run
 
@@ -31,8 +34,12 @@ pub struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Judge manifests by a Pod Security Standard, as the admission webhook would
+    /// Judge manifests by a Pod Security Standard and by policies, as the admission webhook would
     Check(CheckArgs),
+    /// Run the cases that are beside policies
+    Test(TestArgs),
+    /// Write policies as Kubernetes' own, and say what is lost
+    Convert(ConvertArgs),
     /// Say what a check forbids, and why
     Explain(ExplainArgs),
     /// Take the admission webhook out of force, or back; asks the API server alone
@@ -45,9 +52,13 @@ pub enum Command {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = EXAMPLES)]
 pub struct CheckArgs {
-    /// Pod Security Standard: LEVEL or LEVEL:VERSION
-    #[arg(long, value_name = "STANDARD", default_value = "baseline:latest")]
-    pub pod_security: Standard,
+    /// Pod Security Standard: LEVEL or LEVEL:VERSION [default: baseline:latest, or none with --policy]
+    #[arg(long, value_name = "STANDARD")]
+    pub pod_security: Option<Standard>,
+
+    /// File with policies, exceptions and parameters, or a folder of such; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
 
     /// Format of the report
     #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
@@ -62,16 +73,44 @@ pub struct CheckArgs {
     pub paths: Vec<PathBuf>,
 }
 
+/// How to run cases.
+#[derive(Debug, ClapArgs)]
+pub struct TestArgs {
+    /// Format of the report
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: TestFormat,
+
+    /// Folders with policies and their cases.yaml, at any depth
+    #[arg(required = true, value_name = "FOLDER")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// What to convert.
+#[derive(Debug, ClapArgs)]
+pub struct ConvertArgs {
+    /// Files with policies, or folders of such
+    #[arg(required = true, value_name = "FILE")]
+    pub paths: Vec<PathBuf>,
+}
+
 /// How to explain.
 #[derive(Debug, ClapArgs)]
 pub struct ExplainArgs {
-    /// The check's id, as in a violation's `check`; without it all are listed
+    /// Ids of checks, names of policies, or POLICY:CONTROL, as denials name them; without any, all are listed
     #[arg(value_name = "CHECK")]
-    pub check: Option<String>,
+    pub checks: Vec<String>,
+
+    /// File with policies beside those that ship, or a folder of such; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
 
     /// Write the reference of all checks in Markdown
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long, conflicts_with = "checks")]
     pub markdown: bool,
+
+    /// Write the table of the policies that ship in Markdown
+    #[arg(long, conflicts_with_all = ["checks", "markdown"])]
+    pub policies_markdown: bool,
 }
 
 /// What to take out of force.
@@ -130,6 +169,18 @@ pub enum Format {
     Json,
     /// For code scanning: SARIF 2.1.0
     Sarif,
+    /// For CI: JUnit XML
+    Junit,
+}
+
+/// Format of the report of cases.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TestFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
     /// For CI: JUnit XML
     Junit,
 }

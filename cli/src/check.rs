@@ -2,28 +2,35 @@
 
 use std::io::{self, Read, Write};
 
+use portcullis_admission::policy::{PolicyViolation, Waiver};
 use portcullis_admission::{FieldPath, NamespaceStandards, Standard, Standards, Violation, Workload, evaluate};
 use serde_json::Value;
 
 use crate::args::{CheckArgs, Format};
-use crate::document::{self, Document, Lines};
+use crate::document::{self, Lines};
 use crate::source::{self, Source, SourceError};
 use crate::{Status, report};
+
+pub(crate) mod judge;
+
+pub use judge::Judge;
 
 /// Everything that was judged, and everything that could not be.
 #[derive(Debug)]
 pub struct Findings {
-    /// By which standard.
-    pub standard: Standard,
-    /// The workloads, in the order in which they were read.
+    /// By what, in words: a standard, policies.
+    pub judged_by: String,
+    /// By which standard, if by one.
+    pub standard: Option<Standard>,
+    /// The workloads and whatever else a policy is for, in the order in which they were read.
     pub workloads: Vec<Judged>,
     /// What could not be judged.
     pub errors: Vec<CheckError>,
-    /// How many objects carry no pod.
+    /// How many objects nothing is for.
     pub others: usize,
 }
 
-/// A workload and its verdict.
+/// An object and its verdict.
 #[derive(Debug)]
 pub struct Judged {
     /// The file.
@@ -34,6 +41,17 @@ pub struct Judged {
     pub line: Option<u64>,
     /// How it violates the standard.
     pub violations: Vec<LocatedViolation>,
+    /// How it violates policies.
+    pub policies: Vec<LocatedPolicyViolation>,
+    /// Which exceptions were used.
+    pub waivers: Vec<Waiver>,
+}
+
+impl Judged {
+    /// Whether it, or the pods that it makes, would be denied.
+    pub fn violates(&self) -> bool {
+        !self.violations.is_empty() || self.policies.iter().any(|located| located.violation.denies() || located.violation.denies_pods)
+    }
 }
 
 /// What an object calls itself.
@@ -65,6 +83,33 @@ pub struct LocatedViolation {
     pub lines: Vec<Option<u64>>,
 }
 
+/// A violation of a policy, and the line of each of its findings, if known.
+#[derive(Debug)]
+pub struct LocatedPolicyViolation {
+    /// What is wrong.
+    pub violation: PolicyViolation,
+    /// One for each finding.
+    pub lines: Vec<Option<u64>>,
+}
+
+impl LocatedPolicyViolation {
+    /// Policy and control, as `portcullis explain` takes them.
+    pub fn id(&self) -> String {
+        format!("{}:{}", self.violation.policy, self.violation.control)
+    }
+
+    /// What becomes of it, in a word.
+    pub fn effect(&self) -> &'static str {
+        use portcullis_api::admission_policy::Action;
+        match () {
+            () if self.violation.denies() => "deny",
+            () if self.violation.denies_pods => "deny the pods",
+            () if self.violation.actions.contains(&Action::Warn) => "warn",
+            () => "audit",
+        }
+    }
+}
+
 /// Something that could not be judged.
 #[derive(Debug)]
 pub struct CheckError {
@@ -77,9 +122,9 @@ pub struct CheckError {
 }
 
 impl Findings {
-    /// How many workloads violate the standard.
+    /// How many objects would be denied, or their pods.
     pub fn violating(&self) -> usize {
-        self.workloads.iter().filter(|judged| !judged.violations.is_empty()).count()
+        self.workloads.iter().filter(|judged| judged.violates()).count()
     }
 
     /// What the shell is told.
@@ -99,7 +144,14 @@ impl Findings {
 /// # Errors
 /// The report cannot be written.
 pub fn run(args: &CheckArgs, stdin: &mut impl Read, output: &mut impl Write) -> io::Result<Status> {
-    let findings = check(args.pod_security, source::read(&args.paths, stdin));
+    let judge = match Judge::of_args(args) {
+        Ok(judge) => judge,
+        Err(errors) => {
+            errors.iter().for_each(|error| eprintln!("portcullis: {error}"));
+            return Ok(Status::Failed);
+        }
+    };
+    let findings = check_by(judge, source::read(&args.paths, stdin));
     match args.output {
         Format::Text => report::text::write(&findings, args.color.is_wanted(), output)?,
         Format::Json => report::json::write(&findings, output)?,
@@ -109,40 +161,54 @@ pub fn run(args: &CheckArgs, stdin: &mut impl Read, output: &mut impl Write) -> 
     Ok(findings.status())
 }
 
-/// Judges every workload in the sources.
+/// Judges every workload in the sources by a standard.
 pub fn check(standard: Standard, sources: Vec<Result<Source, SourceError>>) -> Findings {
-    let mut findings = Findings { standard, workloads: Vec::new(), errors: Vec::new(), others: 0 };
+    check_by(Judge::of_standard(standard), sources)
+}
+
+/// Judges every object in the sources.
+pub fn check_by(judge: Judge, sources: Vec<Result<Source, SourceError>>) -> Findings {
+    let findings =
+        Findings { judged_by: judge.to_string(), standard: judge.standard, workloads: Vec::new(), errors: Vec::new(), others: 0 };
+    let mut check = Check { judge, findings };
+    let mut parsed = Vec::new();
     for source in sources {
         match source {
-            Ok(source) => findings.check_source(&source),
-            Err(error) => findings.errors.push(CheckError { source: error.name.clone(), line: None, message: error.to_string() }),
+            Ok(source) => match document::parse(&source.text) {
+                Ok(documents) => parsed.push((source, documents)),
+                Err(error) => check.findings.errors.push(CheckError { source: source.name, line: None, message: error.to_string() }),
+            },
+            Err(error) => check.findings.errors.push(CheckError { source: error.name.clone(), line: None, message: error.to_string() }),
         }
     }
+    // Policies look at namespaces wherever they are written.
+    for document in parsed.iter().flat_map(|(_, documents)| documents) {
+        check.judge.learn(&document.value);
+    }
+    for (source, documents) in &parsed {
+        documents.iter().for_each(|document| check.check_object(source, &document.value, &document.lines, None));
+    }
+    let mut findings = check.findings;
     if findings.workloads.is_empty() && findings.errors.is_empty() && findings.others == 0 {
         findings.errors.push(CheckError { source: String::new(), line: None, message: "no manifests found".to_owned() });
     }
     findings
 }
 
-impl Findings {
-    fn check_source(&mut self, source: &Source) {
-        match document::parse(&source.text) {
-            Ok(documents) => documents.iter().for_each(|document| self.check_document(source, document)),
-            Err(error) => self.errors.push(CheckError { source: source.name.clone(), line: None, message: error.to_string() }),
-        }
-    }
+/// What is being found.
+struct Check {
+    judge: Judge,
+    findings: Findings,
+}
 
-    fn check_document(&mut self, source: &Source, document: &Document) {
-        self.check_object(source, &document.value, &document.lines, None);
-    }
-
+impl Check {
     fn check_object(&mut self, source: &Source, object: &Value, lines: &Lines, list: Option<&Identity>) {
         let Some(identity) = Identity::of(object, list) else {
             // A folder may hold other YAML, such as a chart's values; a file that was named has to be manifests.
             if source.named || list.is_some() {
                 self.fail(source, lines, "not a Kubernetes object: it has no apiVersion and kind".to_owned());
             } else {
-                self.others = self.others.saturating_add(1);
+                self.findings.others = self.findings.others.saturating_add(1);
             }
             return;
         };
@@ -157,41 +223,49 @@ impl Findings {
         if identity.api_version == "v1" && identity.kind == "Namespace" {
             self.check_labels(source, object, lines, &identity);
         }
-        let Some(workload) = Workload::of_kind(&identity.api_version, &identity.kind) else {
-            self.others = self.others.saturating_add(1);
+        let asked = self.judge.ask(&identity, object);
+        let workload = Workload::of_kind(&identity.api_version, &identity.kind);
+        if workload.is_none() && asked.is_none() {
+            self.findings.others = self.findings.others.saturating_add(1);
             return;
-        };
-        match workload.read_pod(object) {
-            Ok(pod) => {
-                let violations = evaluate(self.standard, &pod).into_iter().map(|violation| locate(violation, lines)).collect();
-                let line = lines.of(&FieldPath::default());
-                self.workloads.push(Judged { source: source.name.clone(), identity, line, violations });
-            }
-            Err(malformed) => self.errors.push(CheckError {
-                source: source.name.clone(),
-                line: lines.of(&malformed.path),
-                message: format!("cannot judge {identity}: {malformed}"),
-            }),
         }
+        let mut violations = Vec::new();
+        if let (Some(workload), Some(standard)) = (workload, self.judge.standard) {
+            match workload.read_pod(object) {
+                Ok(pod) => violations = evaluate(standard, &pod).into_iter().map(|violation| locate(violation, lines)).collect(),
+                Err(malformed) => {
+                    return self.findings.errors.push(CheckError {
+                        source: source.name.clone(),
+                        line: lines.of(&malformed.path),
+                        message: format!("cannot judge {identity}: {malformed}"),
+                    });
+                }
+            }
+        }
+        let outcome = asked.unwrap_or_default();
+        let line = lines.of(&FieldPath::default());
+        let policies = outcome.violations.into_iter().map(|violation| locate_policy(violation, lines)).collect();
+        let waivers = outcome.waivers;
+        self.findings.workloads.push(Judged { source: source.name.clone(), identity, line, violations, policies, waivers });
     }
 
     /// A namespace whose labels cannot be read is refused by the webhook.
     fn check_labels(&mut self, source: &Source, namespace: &Value, lines: &Lines, identity: &Identity) {
         let mut fail = |path: &FieldPath, message: String| {
-            self.errors.push(CheckError {
+            self.findings.errors.push(CheckError {
                 source: source.name.clone(),
                 line: lines.of(path),
                 message: format!("{identity} is invalid: {message}"),
             });
         };
-        match NamespaceStandards::of_namespace(namespace, Standards::enforcing(self.standard)) {
+        match NamespaceStandards::of_namespace(namespace, Standards::enforcing(Standard::PRIVILEGED)) {
             Ok(standards) => standards.errors.iter().for_each(|error| fail(&error.path(), error.to_string())),
             Err(malformed) => fail(&malformed.path, malformed.to_string()),
         }
     }
 
     fn fail(&mut self, source: &Source, lines: &Lines, message: String) {
-        self.errors.push(CheckError { source: source.name.clone(), line: lines.of(&FieldPath::default()), message });
+        self.findings.errors.push(CheckError { source: source.name.clone(), line: lines.of(&FieldPath::default()), message });
     }
 }
 
@@ -221,66 +295,10 @@ fn locate(violation: Violation, lines: &Lines) -> LocatedViolation {
     LocatedViolation { violation, lines }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check_text(text: &str, named: bool) -> Findings {
-        check("baseline:latest".parse().unwrap(), vec![Ok(Source { name: "x.yaml".to_owned(), named, text: text.to_owned() })])
-    }
-
-    const BAD_POD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: web, namespace: shop}\nspec:\n  hostPID: true\n";
-
-    #[test]
-    fn names_the_object_its_line_and_the_line_of_the_field() {
-        let findings = check_text(&format!("---\n{BAD_POD}"), true);
-        let judged = &findings.workloads[0];
-        assert_eq!(judged.identity.to_string(), "Pod shop/web");
-        assert_eq!(judged.line, Some(2));
-        assert_eq!(judged.violations[0].lines, [Some(6)]);
-        assert_eq!(findings.status(), Status::Violated);
-    }
-
-    #[test]
-    fn looks_into_lists_of_any_kind_and_lists_in_lists() {
-        let list = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service}\n- apiVersion: v1\n  kind: PodList\n  items:\n  - metadata: {name: a}\n    spec: {hostIPC: true}\n  - metadata: {name: b}\n";
-        let findings = check_text(list, true);
-        let judged: Vec<(String, Option<u64>, usize)> =
-            findings.workloads.iter().map(|judged| (judged.identity.to_string(), judged.line, judged.violations.len())).collect();
-        assert_eq!(judged, [("Pod a".to_owned(), Some(8), 1), ("Pod b".to_owned(), Some(10), 0)]);
-        assert_eq!(findings.others, 1);
-    }
-
-    #[test]
-    fn passes_over_other_yaml_in_folders_but_not_in_files_that_were_named() {
-        assert_eq!(check_text("replicas: 1\n", false).status(), Status::Passed);
-        let findings = check_text("replicas: 1\n", true);
-        assert_eq!(findings.errors[0].message, "not a Kubernetes object: it has no apiVersion and kind");
-        assert_eq!(findings.status(), Status::Failed);
-    }
-
-    #[test]
-    fn fails_for_what_it_cannot_judge_and_judges_the_rest() {
-        let findings =
-            check_text(&format!("{BAD_POD}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: x}}\nspec:\n  containers:\n    a: b\n"), true);
-        assert_eq!(findings.violating(), 1);
-        let error = &findings.errors[0];
-        assert_eq!((error.message.as_str(), error.line), ("cannot judge Pod x: spec.containers: must be a list, is an object", Some(11)));
-        assert_eq!(findings.status(), Status::Failed);
-    }
-
-    #[test]
-    fn fails_for_namespaces_with_labels_that_the_webhook_would_refuse() {
-        let text = "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop\n  labels:\n    pod-security.kubernetes.io/warn: baseline\n    pod-security.kubernetes.io/enforce: strict\n";
-        let error = &check_text(text, true).errors[0];
-        let expected = "Namespace shop is invalid: metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"strict\": must be one of privileged, baseline, restricted";
-        assert_eq!((error.message.as_str(), error.line), (expected, Some(7)));
-        assert_eq!(check_text(&text.replace("strict", "restricted"), true).status(), Status::Passed);
-    }
-
-    #[test]
-    fn fails_where_there_is_nothing_to_judge() {
-        assert_eq!(check_text("# nothing\n", true).status(), Status::Failed);
-        assert_eq!(check("baseline".parse().unwrap(), Vec::new()).errors[0].message, "no manifests found");
-    }
+fn locate_policy(violation: PolicyViolation, lines: &Lines) -> LocatedPolicyViolation {
+    let lines = violation.findings.iter().map(|finding| lines.of(&finding.path)).collect();
+    LocatedPolicyViolation { violation, lines }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! `portcullis explain`: what a check forbids and why, from the check's own definition.
+//! `portcullis explain`: what a check or a policy forbids and why, from its own definition.
 
 use std::io::{self, Write};
 
@@ -7,20 +7,43 @@ use portcullis_admission::{CHECKS, Check, Revision};
 use crate::Status;
 use crate::args::ExplainArgs;
 
+mod controls;
+
 /// Writes what was asked for.
 ///
 /// # Errors
 /// It cannot be written.
 pub fn run(args: &ExplainArgs, output: &mut impl Write) -> io::Result<Status> {
-    match &args.check {
-        None if args.markdown => write_reference(output)?,
-        None => write_list(output)?,
-        Some(id) => {
-            let Some(check) = CHECKS.iter().find(|check| check.id.eq_ignore_ascii_case(id)) else {
-                eprintln!("portcullis: there is no check {id:?}; run `portcullis explain` for a list");
-                return Ok(Status::Failed);
-            };
+    if args.markdown {
+        write_reference(output)?;
+        return Ok(Status::Passed);
+    }
+    let known = match controls::known(&args.policy) {
+        Ok(known) => known,
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("portcullis: {problem}"));
+            return Ok(Status::Failed);
+        }
+    };
+    if args.policies_markdown {
+        controls::write_reference(&known, output)?;
+        return Ok(Status::Passed);
+    }
+    if args.checks.is_empty() {
+        write_list(output)?;
+        controls::write_list(&known, output)?;
+    }
+    for (index, id) in args.checks.iter().enumerate() {
+        if index > 0 {
+            writeln!(output)?;
+        }
+        if let Some(check) = CHECKS.iter().find(|check| check.id.eq_ignore_ascii_case(id)) {
             write_check(check, output)?;
+        } else if !controls::write(&known, id, output)? {
+            eprintln!(
+                "portcullis: there is no check {id:?} and no such policy; run `portcullis explain` for a list, or name its file by --policy"
+            );
+            return Ok(Status::Failed);
         }
     }
     Ok(Status::Passed)
@@ -77,7 +100,11 @@ mod tests {
 
     fn explain(check: Option<&str>, markdown: bool) -> (Status, String) {
         let mut output = Vec::new();
-        let status = run(&ExplainArgs { check: check.map(str::to_owned), markdown }, &mut output).unwrap();
+        let status = run(
+            &ExplainArgs { checks: check.into_iter().map(str::to_owned).collect(), policy: Vec::new(), markdown, policies_markdown: false },
+            &mut output,
+        )
+        .unwrap();
         (status, String::from_utf8(output).unwrap())
     }
 

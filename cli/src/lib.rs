@@ -3,7 +3,8 @@
 //! ```text
 //!   files, folders, stdin ─► source ─► document (YAML, JSON; lines) ─► check ─► report: text, json, sarif, junit
 //!                                                                        │
-//!                                                     portcullis_admission: Workload, evaluate
+//!   policies ─► policies: Library ─► PolicySet ────────► portcullis_admission: Workload, evaluate, PolicySet::judge
+//!   cases.yaml ─► cases ─────────────────────────────────┘
 //! ```
 //!
 //! Two commands are for a cluster where the webhook is installed: [`break_glass`] takes it out of force, [`uninstall`] removes it. They talk to the API
@@ -16,10 +17,13 @@
 
 pub mod args;
 pub mod break_glass;
+pub mod cases;
 pub mod check;
 pub mod cluster;
+pub mod convert;
 pub mod document;
 pub mod explain;
+pub mod policies;
 pub mod report;
 pub mod source;
 pub mod uninstall;

@@ -6,7 +6,7 @@ pub mod sarif;
 pub mod text;
 
 /// `1 workload`, `2 workloads`.
-fn count(number: usize, one: &str, many: &str) -> String {
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 

@@ -68,3 +68,100 @@ fn explains_checks() {
     assert!(text(&output.stdout).contains("spec.hostPID"));
     assert_eq!(portcullis(&["explain", "nothing"], "").status.code(), Some(2));
 }
+
+/// The folder of the policies that ship.
+const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies");
+
+#[test]
+fn the_cases_of_every_policy_that_ships_are_as_expected() {
+    let output = portcullis(&["test", POLICIES], "");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    let folders = fs::read_dir(POLICIES).unwrap().count();
+    assert!(text(&output.stdout).contains(&format!(" in {folders} folders, all as expected")), "{}", text(&output.stdout));
+    for entry in fs::read_dir(POLICIES).unwrap() {
+        assert!(entry.unwrap().path().join("README.md").exists());
+    }
+}
+
+#[test]
+fn cases_that_are_not_as_expected_and_cases_that_cannot_be_run_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    fs::copy(format!("{POLICIES}/no-latest-tag/policy.yaml"), folder.path().join("policy.yaml")).unwrap();
+    let case = "cases:\n- name: it passes\n  object: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: x}]}}\n  expect: {}\n";
+    fs::write(folder.path().join("cases.yaml"), case).unwrap();
+    let output = portcullis(&["test", path], "");
+    assert_eq!(output.status.code(), Some(1));
+    let report = text(&output.stdout);
+    assert!(report.contains("deny: expected nothing, found tag") && report.contains("no case passes"), "{report}");
+    let junit = portcullis(&["test", "-o", "junit", path], "");
+    assert!(text(&junit.stdout).contains("failures=\"2\" errors=\"0\""), "{}", text(&junit.stdout));
+    fs::write(folder.path().join("cases.yaml"), case.replace("expect: {}", "expects: {}")).unwrap();
+    assert_eq!(portcullis(&["test", path], "").status.code(), Some(2));
+    assert_eq!(portcullis(&["test", "/nonexistent"], "").status.code(), Some(2));
+}
+
+#[test]
+fn checks_by_policies_alone_or_beside_a_standard_and_in_every_format() {
+    let policy = format!("{POLICIES}/no-latest-tag");
+    let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    spec:\n      hostPID: true\n      containers:\n      - {name: web, image: nginx}\n";
+    for (format, expected) in [
+        ("text", "line 9: spec.template.spec.containers[0].image is \"nginx\"; allowed: a tag other than latest, or a digest"),
+        ("json", "\"policy\": \"no-latest-tag\""),
+        ("sarif", "\"ruleId\": \"no-latest-tag:tag\""),
+        ("junit", "no-latest-tag:tag: container &quot;web&quot; runs whatever is the latest image"),
+    ] {
+        let output = portcullis(&["check", "--policy", &policy, "-o", format, "-"], manifest);
+        let report = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{report}");
+        assert!(report.contains(expected), "{expected}\n{report}");
+        assert!(!report.contains("host namespaces"), "without --pod-security policies alone judge: {report}");
+    }
+    let both = portcullis(&["check", "--policy", &policy, "--pod-security", "baseline", "-"], manifest);
+    assert!(text(&both.stdout).contains("host namespaces") && text(&both.stdout).contains("violates baseline:latest and 1 policy"));
+    let good = portcullis(&["check", "--policy", &policy, "-"], &manifest.replace("nginx", "nginx:1.27"));
+    assert_eq!(good.status.code(), Some(0), "{}", text(&good.stdout));
+}
+
+#[test]
+fn a_policy_with_a_mistake_is_told_with_its_place_and_nothing_is_judged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("policy.yaml");
+    let policy = fs::read_to_string(format!("{POLICIES}/no-latest-tag/policy.yaml")).unwrap();
+    for (from, to, expected) in [
+        ("templates: enforce", "template: enforce", "spec.template: unknown field"),
+        ("image.contains('@')", "image.contain('@')", "policy no-latest-tag: spec.validations[0].expression: "),
+    ] {
+        fs::write(&path, policy.replace(from, to)).unwrap();
+        let output = portcullis(&["check", "--policy", path.to_str().unwrap(), "-"], GOOD);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn converts_what_kubernetes_can_have_and_says_what_is_lost() {
+    let output = portcullis(&["convert", &format!("{POLICIES}/no-latest-tag/policy.yaml")], "");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("no-latest-tag: spec.templates: "), "{}", text(&output.stderr));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("theirs.yaml");
+    fs::write(&path, output.stdout).unwrap();
+    let bad = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: x}]}\n";
+    let checked = portcullis(&["check", "--policy", path.to_str().unwrap(), "-"], bad);
+    assert_eq!(checked.status.code(), Some(1), "{}{}", text(&checked.stdout), text(&checked.stderr));
+    let none = portcullis(&["convert", &format!("{POLICIES}/pod-security-baseline/policy.yaml")], "");
+    assert_eq!(none.status.code(), Some(1));
+    assert!(text(&none.stderr).contains("spec.podSecurity: "), "{}", text(&none.stderr));
+}
+
+#[test]
+fn explains_policies_and_controls() {
+    let output = portcullis(&["explain", "image-registries:registry", "hostNamespaces", "no-latest-tag"], "");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    for part in ["image-registries (policy)", "registry\n  says:", "hostNamespaces (baseline)", "no-latest-tag (policy)"] {
+        assert!(said.contains(part), "{part}\n{said}");
+    }
+    assert_eq!(portcullis(&["explain", "image-registries:nothing"], "").status.code(), Some(2));
+}

@@ -83,6 +83,22 @@ pub struct ServeArgs {
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     pub templates: TemplatesArg,
 
+    /// Follow the AdmissionPolicies and PolicyExceptions of the API server
+    #[arg(long)]
+    pub policies: bool,
+
+    /// With --policies, follow Kubernetes' own ValidatingAdmissionPolicies and their bindings, too; an API server that has them enforces them itself
+    #[arg(long, requires = "policies")]
+    pub validating_admission_policies: bool,
+
+    /// Namespace whose PolicyExceptions count; may be repeated. Without any, none does
+    #[arg(long, value_name = "NAMESPACE", requires = "policies", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub exceptions_from: Vec<String>,
+
+    /// File with policies, exceptions and parameters, in place of the API server's; may be repeated
+    #[arg(long, value_name = "FILE", conflicts_with = "policies")]
+    pub policy: Vec<PathBuf>,
+
     /// Namespace that is not judged; may be repeated
     #[arg(long, value_name = "NAMESPACE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub exempt_namespace: Vec<String>,

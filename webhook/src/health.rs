@@ -1,6 +1,6 @@
 //! HTTP for the kubelet's probes and for Prometheus, on a port of its own without TLS: `GET /livez`, `/readyz` and `/metrics`.
 //!
-//! Alive is whoever answers. Ready is who should get reviews: not one that is shutting down, not one that has yet to learn what namespaces ask for, and
+//! Alive is whoever answers. Ready is who should get reviews: not one that is shutting down, not one that has yet to learn what namespaces ask for or which policies there are, and
 //! not one whose certificate has expired, since the API server would refuse it. A certificate that could not be reloaded is only reported, in the text: the previous one serves, and were it a reason to be
 //! unready, one wrong Secret would take all replicas away at once.
 
@@ -20,6 +20,7 @@ use crate::metrics::{self, Metrics};
 pub struct Health {
     stopping: AtomicBool,
     namespaces_unknown: AtomicBool,
+    policies_unknown: AtomicBool,
     certificate: RwLock<CertificateHealth>,
     metrics: Arc<Metrics>,
 }
@@ -49,6 +50,16 @@ impl Health {
         self.namespaces_unknown.store(false, Ordering::Relaxed);
     }
 
+    /// Makes the server unready until policies, exceptions and their parameters are known.
+    pub fn await_policies(&self) {
+        self.policies_unknown.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells that they are known.
+    pub fn policies_known(&self) {
+        self.policies_unknown.store(false, Ordering::Relaxed);
+    }
+
     /// Makes the server unready for good.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -74,6 +85,9 @@ impl Health {
         }
         if self.namespaces_unknown.load(Ordering::Relaxed) {
             return (false, "namespaces: not known yet\n".to_owned());
+        }
+        if self.policies_unknown.load(Ordering::Relaxed) {
+            return (false, "policies: not known yet\n".to_owned());
         }
         let certificate = self.certificate();
         match certificate.expires {
@@ -120,6 +134,10 @@ mod tests {
         health.await_namespaces();
         assert_eq!(health.readiness(now), (false, "namespaces: not known yet\n".to_owned()));
         health.namespaces_known();
+        assert!(health.readiness(now).0);
+        health.await_policies();
+        assert_eq!(health.readiness(now), (false, "policies: not known yet\n".to_owned()));
+        health.policies_known();
         assert!(health.readiness(now).0);
         health.stop();
         assert_eq!(health.readiness(now), (false, "stopping\n".to_owned()));

@@ -8,6 +8,7 @@
 //! ```
 //!
 //! [`registration`] tells the API server to call here, once the server has answered itself.
+//! Policies are followed at the API server or read from files, compiled, and swapped as one immutable set: see [`policies`].
 //!
 //! The layers know only what is right of them. [`routes`] turns HTTP into bytes and back; [`service`] turns bytes into an answer and is where the
 //! decision log is written; what to decide is [`portcullis_admission::decide`]'s.
@@ -29,6 +30,7 @@ pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod namespaces;
+pub mod policies;
 pub mod registration;
 pub mod routes;
 pub mod serve;

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
+use portcullis_admission::policy::{Effect, Entry, PolicyKey};
 use portcullis_admission::review::StatusReason;
 use portcullis_admission::{AdmissionRequest, Decision, Mode, NEWEST_MINOR, Standard, Verdict, Version};
 use prometheus_client::encoding::text::encode;
@@ -86,6 +87,17 @@ struct ErrorLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EffectLabels {
+    effect: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    kind: Word,
+    state: Word,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CodeLabels {
     code: u16,
 }
@@ -110,6 +122,9 @@ pub struct Metrics {
     evaluations: Family<EvaluationLabels, Counter>,
     exemptions: Family<RequestLabels, Counter>,
     errors: Family<ErrorLabels, Counter>,
+    policy_evaluations: Family<EffectLabels, Counter>,
+    policy_resources: Family<StateLabels, Gauge>,
+    exceptions_used: Counter,
     responses: Family<CodeLabels, Counter>,
     duration: Histogram,
     size: Histogram,
@@ -125,6 +140,9 @@ impl Default for Metrics {
             evaluations: Family::default(),
             exemptions: Family::default(),
             errors: Family::default(),
+            policy_evaluations: Family::default(),
+            policy_resources: Family::default(),
+            exceptions_used: Counter::default(),
             responses: Family::default(),
             duration: Histogram::new(DURATION_BUCKETS),
             size: Histogram::new(SIZE_BUCKETS),
@@ -154,6 +172,13 @@ impl Metrics {
             "Number of requests that could not be judged (fatal), or whose namespace has labels that cannot be read",
             self.errors.clone(),
         );
+        registry.register(
+            "portcullis_policy_evaluations",
+            "Number of times that a policy was asked about a request that it is for, by what came of it",
+            self.policy_evaluations.clone(),
+        );
+        registry.register("portcullis_policy_resources", "Policies, bindings and exceptions that there are", self.policy_resources.clone());
+        registry.register("portcullis_policy_exceptions_used", "Number of findings that an exception waived", self.exceptions_used.clone());
         let webhook = registry.sub_registry_with_prefix("portcullis_webhook");
         webhook.register("responses", "Number of HTTP responses to reviews by status code; 200 carries a verdict", self.responses.clone());
         webhook.register("request_duration_seconds", "Time from a review's head to its answer", self.duration.clone());
@@ -196,6 +221,25 @@ impl Metrics {
         if matches!(decision.verdict, Verdict::Exempt(_)) {
             self.exemptions.get_or_create(&labels).inc();
         }
+        for (effect, count) in &decision.policies {
+            let labels = EffectLabels { effect: Word(word(*effect)) };
+            self.policy_evaluations.get_or_create(&labels).inc_by(u64::try_from(*count).unwrap_or(u64::MAX));
+        }
+        self.exceptions_used.inc_by(u64::try_from(decision.waivers).unwrap_or(u64::MAX));
+    }
+
+    /// Tells how policies and exceptions fare.
+    pub fn set_policies(&self, entries: &[Entry]) {
+        self.policy_resources.clear();
+        for entry in entries {
+            let kind = match entry.key {
+                PolicyKey::Policy(_) => "AdmissionPolicy",
+                PolicyKey::Validating(_) | PolicyKey::Binding(_) => "ValidatingAdmissionPolicy",
+                PolicyKey::Exception(..) => "PolicyException",
+            };
+            let state = if entry.problems.is_empty() { "in-force" } else { "refused" };
+            self.policy_resources.get_or_create(&StateLabels { kind: Word(kind), state: Word(state) }).inc();
+        }
     }
 
     /// Counts an HTTP response.
@@ -229,6 +273,16 @@ const fn mode(mode: Mode) -> &'static str {
         Mode::Enforce => "enforce",
         Mode::Audit => "audit",
         Mode::Warn => "warn",
+    }
+}
+
+const fn word(effect: Effect) -> &'static str {
+    match effect {
+        Effect::Allow => "allow",
+        Effect::Audit => "audit",
+        Effect::Warn => "warn",
+        Effect::Deny => "deny",
+        Effect::Ignore => "ignore",
     }
 }
 

@@ -15,6 +15,7 @@ use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use portcullis_admission::{AdmissionRequest, NamespaceLookup, NamespaceStandards, Standards, raised_enforcement};
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::health::Health;
@@ -38,9 +39,16 @@ pub enum Namespaces {
 impl Namespaces {
     /// The standards of a namespace.
     pub async fn lookup(&self, name: &str) -> NamespaceLookup {
+        self.find(name).await.standards
+    }
+
+    /// The standards of a namespace, and the namespace itself.
+    pub async fn find(&self, name: &str) -> Found {
         match self {
-            Self::Same(standards) => (*standards).into(),
-            Self::Labelled(labelled) => labelled.lookup(name).await,
+            Self::Same(standards) => {
+                Found { standards: (*standards).into(), object: Err("this webhook does not follow namespaces".to_owned()) }
+            }
+            Self::Labelled(labelled) => labelled.find(name).await,
         }
     }
 
@@ -51,6 +59,15 @@ impl Namespaces {
             Self::Labelled(labelled) => labelled.warnings(request).await,
         }
     }
+}
+
+/// What was found out about a namespace.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// What its pods are judged by.
+    pub standards: NamespaceLookup,
+    /// Its metadata, as policies see it: `spec` and `status` are not followed. Why there is none.
+    pub object: Result<Arc<Value>, String>,
 }
 
 /// The labels of namespaces, as an API server tells them.
@@ -72,19 +89,34 @@ impl Labelled {
         Self { index: Index::new(defaults), api: Api::all(client.clone()), client }
     }
 
-    async fn lookup(&self, name: &str) -> NamespaceLookup {
-        if let Some(standards) = self.index.get(name) {
-            return NamespaceLookup::Found(standards);
+    /// Namespaces for policies alone: whatever their labels say, the defaults hold.
+    pub fn for_policies(client: kube::Client, defaults: Standards) -> Self {
+        let mut labelled = Self::new(client, defaults);
+        labelled.index.ignores_labels = true;
+        labelled
+    }
+
+    async fn find(&self, name: &str) -> Found {
+        if let Some(known) = self.index.get(name) {
+            return Found { standards: NamespaceLookup::Found(known.standards), object: Ok(known.object) };
         }
-        match tokio::time::timeout(LOOKUP_TIMEOUT, self.api.get(name)).await {
-            Ok(Ok(namespace)) => NamespaceLookup::Found(self.index.standards_of(&namespace)),
-            Ok(Err(error)) => NamespaceLookup::Failed(error.to_string()),
-            Err(_) => NamespaceLookup::Failed("the API server did not answer in time".to_owned()),
-        }
+        let why = match tokio::time::timeout(LOOKUP_TIMEOUT, self.api.get(name)).await {
+            Ok(Ok(namespace)) => {
+                let known = self.index.known(&namespace);
+                return Found { standards: NamespaceLookup::Found(known.standards), object: Ok(known.object) };
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the API server did not answer in time".to_owned(),
+        };
+        let standards = if self.index.ignores_labels { self.index.defaults.into() } else { NamespaceLookup::Failed(why.clone()) };
+        Found { standards, object: Err(why) }
     }
 
     async fn warnings(&self, request: &AdmissionRequest) -> Vec<String> {
-        let standards = |object: &Option<serde_json::Value>| NamespaceStandards::of_namespace(object.as_ref()?, self.index.defaults).ok();
+        if self.index.ignores_labels {
+            return Vec::new();
+        }
+        let standards = |object: &Option<Value>| NamespaceStandards::of_namespace(object.as_ref()?, self.index.defaults).ok();
         let (Some(old), Some(new)) = (standards(&request.old_object), standards(&request.object)) else { return Vec::new() };
         match raised_enforcement(old.standards, new.standards) {
             Some(enforce) => existing::warnings(self.client.clone(), &request.name, enforce).await,
@@ -113,27 +145,46 @@ impl Labelled {
 #[derive(Debug)]
 struct Index {
     defaults: Standards,
+    ignores_labels: bool,
     state: RwLock<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    known: HashMap<String, NamespaceStandards>,
+    known: HashMap<String, Known>,
     /// What a list that is not complete yet has told. Until it is, what was known before holds.
-    listed: HashMap<String, NamespaceStandards>,
+    listed: HashMap<String, Known>,
+}
+
+/// What is known of a namespace.
+#[derive(Debug, Clone)]
+struct Known {
+    standards: NamespaceStandards,
+    object: Arc<Value>,
 }
 
 impl Index {
     fn new(defaults: Standards) -> Self {
-        Self { defaults, state: RwLock::default() }
+        Self { defaults, ignores_labels: false, state: RwLock::default() }
     }
 
-    fn get(&self, name: &str) -> Option<NamespaceStandards> {
+    fn get(&self, name: &str) -> Option<Known> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).known.get(name).cloned()
     }
 
     fn len(&self) -> usize {
         self.state.read().unwrap_or_else(PoisonError::into_inner).known.len()
+    }
+
+    fn known(&self, namespace: &NamespaceMeta) -> Known {
+        let standards = if self.ignores_labels { self.defaults.into() } else { self.standards_of(namespace) };
+        // Metadata is made of maps, lists and texts.
+        let mut metadata = serde_json::to_value(&namespace.metadata).unwrap_or_default();
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.remove("managedFields");
+            metadata.remove("ownerReferences");
+        }
+        Known { standards, object: Arc::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})) }
     }
 
     fn standards_of(&self, namespace: &NamespaceMeta) -> NamespaceStandards {
@@ -145,8 +196,8 @@ impl Index {
     /// Takes in what the watch tells; whether all namespaces are known now that were not before.
     fn handle(&self, event: Event<NamespaceMeta>) -> bool {
         let entry = |namespace: NamespaceMeta| {
-            let standards = self.standards_of(&namespace);
-            namespace.metadata.name.map(|name| (name, standards))
+            let known = self.known(&namespace);
+            namespace.metadata.name.map(|name| (name, known))
         };
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         match event {
@@ -183,7 +234,7 @@ mod tests {
     }
 
     fn enforced(index: &Index, name: &str) -> Option<String> {
-        index.get(name).map(|standards| standards.standards.enforce.to_string())
+        index.get(name).map(|known| known.standards.standards.enforce.to_string())
     }
 
     #[test]

@@ -16,7 +16,7 @@
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -33,6 +33,10 @@ use crate::service::Service;
 
 /// Bodies up to this size are judged where they were read: it takes microseconds. Larger ones would hold up other connections.
 const MAX_BYTES_INLINE: usize = 64 * 1024;
+
+/// How long the API server waits where it does not say, and at most.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_TIMEOUT_SECONDS: u32 = 30;
 
 #[derive(Clone)]
 struct Shared {
@@ -85,10 +89,19 @@ async fn validate(State(shared): State<Shared>, request: Request) -> Response {
 
 async fn answer(shared: &Shared, request: Request) -> Result<Response, NoVerdict> {
     expect_json(request.headers())?;
+    let deadline = Instant::now().checked_add(time_to_answer(request.uri().query()));
     let body = shared.budget.read(request.into_body()).await?;
     shared.service.metrics().record_size(body.as_ref().len());
-    let review = judge(shared, body).await?;
+    let review = judge(shared, body, deadline).await?;
     Ok(axum::Json(review).into_response())
+}
+
+/// How long the API server waits, as it says by `?timeout=5s`, less a tenth for the way back.
+fn time_to_answer(query: Option<&str>) -> Duration {
+    let parameters = query.unwrap_or_default().split('&');
+    let seconds = parameters.filter_map(|parameter| parameter.strip_prefix("timeout=")?.strip_suffix('s')?.parse::<u32>().ok()).next();
+    let timeout = seconds.map_or(DEFAULT_TIMEOUT, |seconds| Duration::from_secs(seconds.clamp(1, MAX_TIMEOUT_SECONDS).into()));
+    timeout.saturating_sub(timeout / 10)
 }
 
 fn expect_json(headers: &HeaderMap) -> Result<(), NoVerdict> {
@@ -97,16 +110,18 @@ fn expect_json(headers: &HeaderMap) -> Result<(), NoVerdict> {
     if media_type.eq_ignore_ascii_case("application/json") { Ok(()) } else { Err(NoVerdict::ContentType(value)) }
 }
 
-async fn judge(shared: &Shared, body: Bytes) -> Result<AdmissionReviewResponse, NoVerdict> {
+async fn judge(shared: &Shared, body: Bytes, deadline: Option<Instant>) -> Result<AdmissionReviewResponse, NoVerdict> {
     let large = body.as_ref().len() > MAX_BYTES_INLINE;
     // The semaphore is never closed; were it, judging without a permit would still be right.
     let _permit = if large { shared.large.acquire().await.ok() } else { None };
     let service = shared.service.clone();
     let request = run(large, move || service.read(body.as_ref())).await??;
-    let namespace = shared.service.namespace_of(&request).await;
+    let context = shared.service.context(&request, deadline).await;
+    // Expressions may take a while, and nobody else waits for them.
+    let aside = large || context.policies.evaluates(&request);
     let service = shared.service.clone();
     let warnings = shared.service.warnings(&request).await;
-    let mut review = run(large, move || service.answer(request, &namespace)).await?;
+    let mut review = run(aside, move || service.answer(request, &context)).await?;
     if review.response.allowed {
         review.response.warnings.extend(warnings);
     }
@@ -114,8 +129,8 @@ async fn judge(shared: &Shared, body: Bytes) -> Result<AdmissionReviewResponse, 
 }
 
 /// Runs work that does not wait: here, or where it holds up nobody.
-async fn run<T: Send + 'static>(large: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoVerdict> {
-    if !large {
+async fn run<T: Send + 'static>(aside: bool, work: impl FnOnce() -> T + Send + 'static) -> Result<T, NoVerdict> {
+    if !aside {
         return Ok(work());
     }
     tokio::task::spawn_blocking(work).await.map_err(|failure| {

@@ -26,6 +26,8 @@ use crate::health::{self, CertificateHealth, Health};
 use crate::listener::{self, Endpoint, Limits};
 use crate::metrics::{ConnectionMetrics, Metrics};
 use crate::namespaces::{Labelled, Namespaces};
+use crate::policies::follow::{Follower, Follows};
+use crate::policies::{self, Policies};
 use crate::registration::answer::{Identity, Oneself};
 use crate::registration::registrar::Registrar;
 use crate::routes;
@@ -62,6 +64,7 @@ pub struct Server {
     tls: Arc<ServerConfig>,
     service: Service,
     namespaces: Namespaces,
+    policies: Option<Follower>,
     metrics: Arc<Metrics>,
     pair: Arc<CurrentPair>,
     certificates: Source,
@@ -87,9 +90,14 @@ impl Server {
         let namespaces = if args.namespace_labels {
             health.await_namespaces();
             Namespaces::Labelled(Arc::new(Labelled::new(api_server().await?, settings.defaults)))
+        } else if args.policies {
+            health.await_namespaces();
+            Namespaces::Labelled(Arc::new(Labelled::for_policies(api_server().await?, settings.defaults)))
         } else {
             Namespaces::Same(settings.defaults)
         };
+        let policies = Arc::new(Policies::default());
+        let followed = open_policies(args, &policies, &health, &metrics).await?;
         let bind = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"));
         let reviews = bind(args.listen).await?;
         let identity = Arc::new(Identity::create().context("cannot make a key")?);
@@ -98,8 +106,9 @@ impl Server {
             reviews,
             probes: bind(args.health_listen).await?,
             tls: tls_config(Arc::clone(&pair), args.client_ca.as_deref(), &identity).context("cannot set up TLS")?,
-            service: Service::new(settings, namespaces.clone(), Arc::clone(&metrics)),
+            service: Service::new(settings, namespaces.clone(), Arc::clone(&metrics)).with_policies(policies),
             namespaces,
+            policies: followed,
             metrics,
             pair,
             certificates: source,
@@ -157,6 +166,7 @@ impl Server {
             () = certificates::follow(self.certificates, self.pair, self.trusted, Arc::clone(&self.health)) => {}
             () = follow_namespaces(&self.namespaces, &self.health) => {}
             () = keep_registered(self.registrar, &self.health, stopped) => {}
+            () = follow_policies(self.policies) => {}
         }
         info!("stopped");
     }
@@ -186,6 +196,13 @@ async fn keep_registered(registrar: Option<Registrar>, health: &Health, mut stop
     std::future::pending::<()>().await;
 }
 
+async fn follow_policies(follower: Option<Follower>) {
+    if let Some(follower) = follower {
+        follower.run().await;
+    }
+    std::future::pending::<()>().await;
+}
+
 async fn registrar(
     args: &ServeArgs,
     address: SocketAddr,
@@ -197,6 +214,26 @@ async fn registrar(
     let (Some(registration), Some(name)) = (registration, args.register.server_name()) else { return Ok(None) };
     let oneself = Oneself { address, name, identity };
     Ok(Some(Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted)))
+}
+
+/// Reads the policies of files, or makes ready to follow those of the API server.
+async fn open_policies(
+    args: &ServeArgs,
+    policies: &Arc<Policies>,
+    health: &Arc<Health>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Option<Follower>> {
+    if args.policies {
+        health.await_policies();
+        let trusted = args.exceptions_from.iter().cloned().collect();
+        let follows = Follows { kubernetes: args.validating_admission_policies, trusted };
+        let follower = Follower::new(api_server().await?, follows, Arc::clone(policies), Arc::clone(health), Arc::clone(metrics));
+        return Ok(Some(follower));
+    }
+    let library = policies::of_files(&args.policy).context("cannot use the policies")?;
+    metrics.set_policies(&library.entries());
+    policies.replace(library.snapshot());
+    Ok(None)
 }
 
 async fn open_source(args: &ServeArgs) -> anyhow::Result<(Source, Pair)> {

@@ -1,26 +1,58 @@
 //! Reviews without HTTP: read, look up the namespace, decide; on one immutable snapshot of the settings.
 
 use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
+use jiff::Timestamp;
+use portcullis_admission::policy::{PolicySet, Surroundings};
 use portcullis_admission::review::{AdmissionReviewResponse, Operation, ReadError};
-use portcullis_admission::{AdmissionRequest, Decision, NamespaceLookup, Settings, decide, needs_namespace};
+use portcullis_admission::{AdmissionRequest, Decision, NamespaceLookup, Settings, admit, needs_namespace};
+use serde_json::Value;
 use tracing::info;
 
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::policies::Policies;
 
 /// Answers reviews.
 #[derive(Debug, Clone)]
 pub struct Service {
     settings: Arc<Settings>,
     namespaces: Namespaces,
+    policies: Arc<Policies>,
     metrics: Arc<Metrics>,
+}
+
+/// What one request is judged by, as it was when the request was read: a policy that changes meanwhile holds for the next one.
+#[derive(Debug)]
+pub struct Context {
+    /// What its namespace asks for.
+    pub namespace: NamespaceLookup,
+    /// The namespace itself; `None` where the request has none, or no policy asks for it.
+    pub namespace_object: Result<Option<Arc<Value>>, String>,
+    /// The policies that are in force.
+    pub policies: Arc<PolicySet>,
+    /// When the answer has to be there.
+    pub deadline: Option<Instant>,
+}
+
+impl From<NamespaceLookup> for Context {
+    /// No policies, no deadline.
+    fn from(namespace: NamespaceLookup) -> Self {
+        Self { namespace, namespace_object: Ok(None), policies: Arc::default(), deadline: None }
+    }
 }
 
 impl Service {
     /// A service that judges by `settings` and what `namespaces` ask for, and counts in `metrics`.
     pub fn new(settings: Settings, namespaces: Namespaces, metrics: Arc<Metrics>) -> Self {
-        Self { settings: Arc::new(settings), namespaces, metrics }
+        Self { settings: Arc::new(settings), namespaces, policies: Arc::default(), metrics }
+    }
+
+    /// The same, judging by policies, too.
+    #[must_use]
+    pub fn with_policies(self, policies: Arc<Policies>) -> Self {
+        Self { policies, ..self }
     }
 
     /// Where it counts.
@@ -36,13 +68,20 @@ impl Service {
         AdmissionRequest::read(body)
     }
 
-    /// What the pods of the request's namespace are judged by; the defaults where it makes no difference.
-    pub async fn namespace_of(&self, request: &AdmissionRequest) -> NamespaceLookup {
-        if needs_namespace(request, &self.settings) {
-            self.namespaces.lookup(&request.namespace).await
-        } else {
-            self.settings.defaults.into()
+    /// What the request is judged by. The namespace is looked up only where it makes a difference.
+    pub async fn context(&self, request: &AdmissionRequest, deadline: Option<Instant>) -> Context {
+        let policies = self.policies.current();
+        let of_policies = policies.concerns(request);
+        let (mut namespace, mut namespace_object) = (self.settings.defaults.into(), Ok(None));
+        let of_standards = needs_namespace(request, &self.settings);
+        if (of_policies && !request.namespace.is_empty()) || of_standards {
+            let found = self.namespaces.find(&request.namespace).await;
+            namespace_object = found.object.map(Some);
+            if of_standards {
+                namespace = found.standards;
+            }
         }
+        Context { namespace, namespace_object, policies, deadline }
     }
 
     /// What to warn of beside the decision: pods that run and could not be made again, where the request makes their namespace stricter.
@@ -57,8 +96,14 @@ impl Service {
     }
 
     /// Answers a request, and writes a line to the log if the answer is no.
-    pub fn answer(&self, request: AdmissionRequest, namespace: &NamespaceLookup) -> AdmissionReviewResponse {
-        let decision = decide(&request, &self.settings, namespace);
+    pub fn answer(&self, request: AdmissionRequest, context: &Context) -> AdmissionReviewResponse {
+        let surroundings = Surroundings {
+            namespace: context.namespace_object.as_ref().map(Option::as_deref).map_err(String::as_str),
+            // A clock outside of what a timestamp can hold ends no exception too late.
+            now: Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::MAX),
+            deadline: context.deadline,
+        };
+        let decision = admit(&request, &self.settings, &context.namespace, &context.policies, &surroundings);
         self.metrics.record(&request, &decision);
         log_denial(&request, &decision);
         decision.into_response(request.uid).into()
@@ -69,6 +114,7 @@ impl Service {
 fn log_denial(request: &AdmissionRequest, decision: &Decision) {
     let Some(denial) = decision.denial() else { return };
     let checks: Vec<&str> = denial.violations.iter().map(|violation| violation.check).collect();
+    let policies: Vec<String> = denial.policies.iter().map(|violation| format!("{}:{}", violation.policy, violation.control)).collect();
     info!(
         uid = request.uid,
         operation = request.operation.as_str(),
@@ -82,6 +128,8 @@ fn log_denial(request: &AdmissionRequest, decision: &Decision) {
         code = denial.status.code,
         standard = denial.standard.map(|standard| standard.to_string()),
         checks = checks.join(","),
+        policies = policies.join(","),
+        exceptions_used = decision.waivers,
         reason = denial.status.message.lines().next().unwrap_or_default(),
         "denied"
     );

@@ -111,3 +111,43 @@ async fn exits_2_for_a_wrong_command_line_and_0_for_help() {
     assert_eq!(output.status.code(), Some(0));
     assert!(String::from_utf8(output.stdout).unwrap().contains("Example:"));
 }
+
+#[tokio::test]
+async fn judges_by_policies_of_files_and_does_not_start_with_one_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = issue(&folder);
+    let path = |name: &str| folder.path().join(name).into_os_string().into_string().unwrap();
+    let (chain, key, policy) = (path("tls.crt"), path("tls.key"), path("policy.yaml"));
+    let shipped = include_str!("../../policies/no-latest-tag/policy.yaml");
+    let arguments = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--health-listen",
+        "127.0.0.1:0",
+        "--tls-cert",
+        &chain,
+        "--tls-key",
+        &key,
+        "--policy",
+        &policy,
+        "--pod-security",
+        "privileged",
+    ];
+    std::fs::write(&policy, shipped).unwrap();
+    let mut child = webhook(&arguments).spawn().unwrap();
+    let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = next_line(&mut log).await["address"].as_str().unwrap().parse().unwrap();
+    let (_, answer) = exchange(connect(address, &certificate).await.unwrap(), &post()).await;
+    assert!(answer.contains("policy \\\"no-latest-tag\\\" (tag)"), "{answer}");
+    assert_eq!(next_line(&mut log).await["policies"], "no-latest-tag:tag");
+    signal(&child, Signal::TERM);
+    child.wait().await.unwrap();
+
+    std::fs::write(&policy, shipped.replace("image.contains(", "image.contain(")).unwrap();
+    let mut child = webhook(&arguments).spawn().unwrap();
+    let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+    let refused = next_line(&mut log).await;
+    assert!(refused["error"].as_str().unwrap().starts_with("cannot use the policies: spec.validations[0].expression: "), "{refused}");
+    assert_eq!(child.wait().await.unwrap().code(), Some(1));
+}

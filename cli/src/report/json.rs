@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::check::{CheckError, Findings, Judged, LocatedViolation};
+use crate::check::{CheckError, Findings, Judged, LocatedPolicyViolation, LocatedViolation};
 
 /// Writes the report, one JSON object.
 ///
@@ -17,7 +17,8 @@ pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
 
 fn report(findings: &Findings) -> Value {
     json!({
-        "standard": findings.standard.to_string(),
+        "standard": findings.standard.map(|standard| standard.to_string()),
+        "judgedBy": findings.judged_by,
         "workloads": findings.workloads.iter().map(workload).collect::<Vec<_>>(),
         "errors": findings.errors.iter().map(error).collect::<Vec<_>>(),
         "summary": {
@@ -37,8 +38,10 @@ fn workload(judged: &Judged) -> Value {
         "kind": judged.identity.kind,
         "namespace": judged.identity.namespace,
         "name": judged.identity.name,
-        "allowed": judged.violations.is_empty(),
+        "allowed": !judged.violates(),
         "violations": judged.violations.iter().map(violation).collect::<Vec<_>>(),
+        "policyViolations": judged.policies.iter().map(policy_violation).collect::<Vec<_>>(),
+        "exceptions": judged.waivers,
     })
 }
 
@@ -57,6 +60,19 @@ fn violation(located: &LocatedViolation) -> Value {
         "reason": violation.reason,
         "detail": violation.detail,
         "findings": violation.findings.iter().zip(lines).map(finding).collect::<Vec<_>>(),
+    })
+}
+
+fn policy_violation(located: &LocatedPolicyViolation) -> Value {
+    let violation = &located.violation;
+    let finding = |(finding, line): (&portcullis_admission::policy::PolicyFinding, &Option<u64>)| json!({"field": finding.path.to_string(), "line": line, "value": finding.value, "allowed": finding.allowed, "change": finding.change});
+    json!({
+        "policy": violation.policy,
+        "control": violation.control,
+        "message": violation.message,
+        "actions": violation.actions,
+        "deniesPods": violation.denies_pods,
+        "findings": violation.findings.iter().zip(&located.lines).map(finding).collect::<Vec<_>>(),
     })
 }
 

@@ -14,7 +14,7 @@ pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     let counts = format!(r#"tests="{tests}" failures="{failures}" errors="{errors}""#);
     writeln!(output, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(output, r#"<testsuites name="portcullis check" {counts}>"#)?;
-    writeln!(output, r#"  <testsuite name="{}" {counts}>"#, escape(&findings.standard.to_string()))?;
+    writeln!(output, r#"  <testsuite name="{}" {counts}>"#, escape(&findings.judged_by))?;
     for judged in &findings.workloads {
         write_judged(findings, judged, output)?;
     }
@@ -26,14 +26,17 @@ pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
 
 fn write_judged(findings: &Findings, judged: &Judged, output: &mut impl Write) -> io::Result<()> {
     let (name, class) = (escape(&judged.identity.to_string()), escape(&judged.source));
-    if judged.violations.is_empty() {
+    if !judged.violates() {
         return writeln!(output, r#"    <testcase name="{name}" classname="{class}"/>"#);
     }
     writeln!(output, r#"    <testcase name="{name}" classname="{class}">"#)?;
-    let message = judged.violations.iter().map(|located| located.violation.to_string()).collect::<Vec<_>>().join(", ");
-    let findings_of = judged.violations.iter().flat_map(|located| &located.violation.findings);
-    let body = findings_of.map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let message = format!("violates {}: {message}", findings.standard);
+    let of_standard = judged.violations.iter().map(|located| located.violation.to_string());
+    let of_policies = judged.policies.iter().map(|located| format!("{}: {}", located.id(), located.violation.message));
+    let message = of_standard.chain(of_policies).collect::<Vec<_>>().join(", ");
+    let of_standard = judged.violations.iter().flat_map(|located| &located.violation.findings).map(ToString::to_string);
+    let of_policies = judged.policies.iter().flat_map(|located| &located.violation.findings).map(ToString::to_string);
+    let body = of_standard.chain(of_policies).collect::<Vec<_>>().join("\n");
+    let message = format!("violates {}: {message}", findings.judged_by);
     writeln!(output, r#"      <failure type="violation" message="{}">{}</failure>"#, escape(&message), escape(&body))?;
     writeln!(output, "    </testcase>")
 }
@@ -44,7 +47,7 @@ fn write_error(error: &CheckError, output: &mut impl Write) -> io::Result<()> {
 }
 
 /// Text for XML 1.0, in attributes and between tags. Characters that XML cannot have become U+FFFD.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -1,11 +1,13 @@
 //! For code scanning: SARIF 2.1.0, a rule for each check, a result for each field.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use portcullis_admission::policy::PolicyFinding;
 use portcullis_admission::{CHECKS, Check, Finding, Violation};
 use serde_json::{Value, json};
 
-use crate::check::{CheckError, Findings, Judged};
+use crate::check::{CheckError, Findings, Judged, LocatedPolicyViolation};
 
 /// Writes the report, one SARIF log.
 ///
@@ -20,7 +22,7 @@ fn log(findings: &Findings) -> Value {
     let driver = json!({
         "name": "portcullis",
         "version": env!("CARGO_PKG_VERSION"),
-        "rules": CHECKS.iter().map(|check| rule(check)).collect::<Vec<_>>(),
+        "rules": CHECKS.iter().map(|check| rule(check)).chain(policy_rules(findings)).collect::<Vec<_>>(),
     });
     let notifications: Vec<Value> = findings.errors.iter().map(notification).collect();
     json!({
@@ -29,7 +31,7 @@ fn log(findings: &Findings) -> Value {
         "runs": [{
             "tool": { "driver": driver },
             "invocations": [{ "executionSuccessful": findings.errors.is_empty(), "toolExecutionNotifications": notifications }],
-            "results": findings.workloads.iter().flat_map(results).collect::<Vec<_>>(),
+            "results": results_of(findings),
         }],
     })
 }
@@ -42,6 +44,41 @@ fn rule(check: &Check) -> Value {
         "help": { "text": format!("Fields: {}. Allowed: {}.", check.fields.join(", "), check.allowed.join("; ")) },
         "defaultConfiguration": { "level": "error" },
     })
+}
+
+fn results_of(findings: &Findings) -> Vec<Value> {
+    findings.workloads.iter().flat_map(|judged| results(judged).into_iter().chain(policy_results(judged))).collect()
+}
+
+/// A rule for each control that is violated.
+fn policy_rules(findings: &Findings) -> Vec<Value> {
+    let ids: BTreeSet<String> = findings.workloads.iter().flat_map(|judged| &judged.policies).map(LocatedPolicyViolation::id).collect();
+    let rule = |id: &String| json!({"id": id, "shortDescription": {"text": format!("Policy and control: {id}")}});
+    ids.iter().map(rule).collect()
+}
+
+fn policy_results(judged: &Judged) -> Vec<Value> {
+    judged.policies.iter().flat_map(|located| policy_result(judged, located)).collect()
+}
+
+fn policy_result(judged: &Judged, located: &LocatedPolicyViolation) -> Vec<Value> {
+    let violation = &located.violation;
+    let level = match located.effect() {
+        "deny" | "deny the pods" => "error",
+        "warn" => "warning",
+        _ => "note",
+    };
+    let result = |finding: Option<&PolicyFinding>, line: Option<u64>| {
+        let text = match finding {
+            Some(finding) => format!("{}: {}: {finding}", judged.identity, violation.message),
+            None => format!("{}: {}", judged.identity, violation.message),
+        };
+        json!({"ruleId": located.id(), "level": level, "message": {"text": text}, "locations": [location(&judged.source, line.or(judged.line))]})
+    };
+    if violation.findings.is_empty() {
+        return vec![result(None, None)];
+    }
+    violation.findings.iter().zip(&located.lines).map(|(finding, line)| result(Some(finding), *line)).collect()
 }
 
 fn results(judged: &Judged) -> Vec<Value> {

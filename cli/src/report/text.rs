@@ -25,7 +25,7 @@ const COLOURED: Style = Style { bad: "\x1b[31;1m", good: "\x1b[32m", strong: "\x
 /// It cannot be written.
 pub fn write(findings: &Findings, coloured: bool, output: &mut impl Write) -> io::Result<()> {
     let style = if coloured { &COLOURED } else { &PLAIN };
-    for judged in findings.workloads.iter().filter(|judged| !judged.violations.is_empty()) {
+    for judged in findings.workloads.iter().filter(|judged| !judged.violations.is_empty() || !judged.policies.is_empty()) {
         write_judged(findings, judged, style, output)?;
     }
     for error in &findings.errors {
@@ -49,9 +49,19 @@ fn place(source: &str, line: Option<u64>) -> String {
 fn write_judged(findings: &Findings, judged: &Judged, style: &Style, output: &mut impl Write) -> io::Result<()> {
     let Style { bad, strong, faint, end, .. } = style;
     let place = place(&judged.source, judged.line);
-    writeln!(output, "{place}: {strong}{}{end} {bad}violates{end} {}", printable(&judged.identity), findings.standard)?;
+    // What is only warned of or noted does not make the command fail.
+    let verdict = if judged.violates() { format!("{bad}violates{end}") } else { "is warned of by".to_owned() };
+    writeln!(output, "{place}: {strong}{}{end} {verdict} {}", printable(&judged.identity), findings.judged_by)?;
     for located in &judged.violations {
         writeln!(output, "  {strong}{}{end}: {}", located.violation.check, printable(&located.violation))?;
+        for (finding, line) in located.violation.findings.iter().zip(&located.lines) {
+            let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            writeln!(output, "    {faint}{line}{end}{}", printable(finding))?;
+        }
+    }
+    for located in &judged.policies {
+        let said = printable(&located.violation.message);
+        writeln!(output, "  {strong}{}{end} ({}): {said}", printable(&located.id()), located.effect())?;
         for (finding, line) in located.violation.findings.iter().zip(&located.lines) {
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             writeln!(output, "    {faint}{line}{end}{}", printable(finding))?;
@@ -67,17 +77,31 @@ fn write_error(error: &CheckError, style: &Style, output: &mut impl Write) -> io
     writeln!(output, "{place}{separator}{bad}error{end}: {}", printable(&error.message))
 }
 
+/// What a policy is for may be no workload.
+fn kind_of(findings: &Findings) -> &'static str {
+    if findings.standard.is_some() { "workload" } else { "object" }
+}
+
 fn write_summary(findings: &Findings, style: &Style, output: &mut impl Write) -> io::Result<()> {
     let violating = findings.violating();
-    let of = count(findings.workloads.len(), "workload", "workloads");
+    let of = count(findings.workloads.len(), kind_of(findings), &format!("{}s", kind_of(findings)));
     let verdict = match violating {
-        0 => format!("{}{of}{} judged by {}, none violates it", style.good, style.end, findings.standard),
-        1 => format!("{}1{} of {of} violates {}", style.bad, style.end, findings.standard),
-        _ => format!("{}{violating}{} of {of} violate {}", style.bad, style.end, findings.standard),
+        0 => format!("{}{of}{} judged by {}, none violates it", style.good, style.end, findings.judged_by),
+        1 => format!("{}1{} of {of} violates {}", style.bad, style.end, findings.judged_by),
+        _ => format!("{}{violating}{} of {of} violate {}", style.bad, style.end, findings.judged_by),
     };
     write!(output, "{verdict}")?;
+    let waivers: usize = findings.workloads.iter().map(|judged| judged.waivers.len()).sum();
+    if waivers > 0 {
+        write!(output, "; {}", count(waivers, "exception used", "exceptions used"))?;
+    }
     if findings.others > 0 {
-        write!(output, "; {} without a pod", count(findings.others, "object", "objects"))?;
+        write!(
+            output,
+            "; {} {}",
+            count(findings.others, "object", "objects"),
+            if findings.standard.is_some() { "without a pod" } else { "not judged" }
+        )?;
     }
     if !findings.errors.is_empty() {
         write!(output, "; {}", count(findings.errors.len(), "error", "errors"))?;

@@ -25,6 +25,7 @@
 //!
 //! Exemptions are compared exactly and noted in the audit annotations.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -33,6 +34,7 @@ use crate::checks::evaluate;
 use crate::field::Malformed;
 use crate::namespace::{self, NamespaceStandards};
 use crate::pod::Pod;
+use crate::policy::{Effect, PolicySet, Surroundings, report};
 use crate::review::{AdmissionRequest, AdmissionResponse, Operation, Status, StatusReason};
 use crate::standard::Standard;
 use crate::update;
@@ -110,14 +112,25 @@ pub struct Decision {
     /// For the client.
     pub warnings: Vec<String>,
     /// For the API server's audit log.
-    pub audit_annotations: BTreeMap<&'static str, String>,
+    pub audit_annotations: BTreeMap<Cow<'static, str>, String>,
     /// For metrics.
     pub evaluations: Vec<Evaluation>,
+    /// How many policies came to what, for metrics.
+    pub policies: BTreeMap<Effect, usize>,
+    /// How often an exception was used.
+    pub waivers: usize,
 }
 
 impl From<Verdict> for Decision {
     fn from(verdict: Verdict) -> Self {
-        Self { verdict, warnings: Vec::new(), audit_annotations: BTreeMap::new(), evaluations: Vec::new() }
+        Self {
+            verdict,
+            warnings: Vec::new(),
+            audit_annotations: BTreeMap::new(),
+            evaluations: Vec::new(),
+            policies: BTreeMap::new(),
+            waivers: 0,
+        }
     }
 }
 
@@ -143,7 +156,7 @@ impl Decision {
 
     fn exempt(exemption: Exemption) -> Self {
         let mut decision = Self::from(Verdict::Exempt(exemption));
-        decision.audit_annotations.insert("exempt", exemption.as_str().to_owned());
+        decision.audit_annotations.insert("exempt".into(), exemption.as_str().to_owned());
         decision
     }
 
@@ -152,12 +165,12 @@ impl Decision {
         let verdict = if workload.is_pod() {
             let message = format!("failed to lookup namespace {:?}: {why}", request.namespace);
             let status = Status::failure(StatusReason::InternalError, message, None);
-            Verdict::Denied(Box::new(Denial { status, standard: None, violations: Vec::new() }))
+            Verdict::Denied(Box::new(Denial { status, standard: None, violations: Vec::new(), policies: Vec::new() }))
         } else {
             Verdict::NotJudged
         };
         let mut decision = Self::from(verdict);
-        decision.audit_annotations.insert("error", format!("failed to lookup namespace: {why}"));
+        decision.audit_annotations.insert("error".into(), format!("failed to lookup namespace: {why}"));
         decision
     }
 
@@ -167,14 +180,15 @@ impl Decision {
             status: Status::failure(StatusReason::BadRequest, message, None),
             standard: None,
             violations: Vec::new(),
+            policies: Vec::new(),
         })));
-        decision.audit_annotations.insert("error", why.to_owned());
+        decision.audit_annotations.insert("error".into(), why.to_owned());
         decision
     }
 }
 
 /// Subresources of pods that carry no pod spec. Others are judged, those included that do not exist yet.
-const IGNORED_POD_SUBRESOURCES: [&str; 8] = ["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"];
+pub(crate) const IGNORED_POD_SUBRESOURCES: [&str; 8] = ["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"];
 
 /// Decides a request. The same request, settings and namespace always give the same decision.
 pub fn decide(request: &AdmissionRequest, settings: &Settings, namespace: &NamespaceLookup) -> Decision {
@@ -209,6 +223,27 @@ pub fn decide(request: &AdmissionRequest, settings: &Settings, namespace: &Names
     judge(request, workload, settings.templates, namespace, &pod)
 }
 
+/// Decides a request by the Pod Security Standards that namespaces ask for, as [`decide`] does, and by policies.
+///
+/// Namespaces and users that are exempt are exempt from policies, too; runtime classes, which the author of a pod chooses, are not. What [`decide`] could
+/// not read is denied without asking any policy.
+pub fn admit(
+    request: &AdmissionRequest,
+    settings: &Settings,
+    namespace: &NamespaceLookup,
+    policies: &PolicySet,
+    surroundings: &Surroundings<'_>,
+) -> Decision {
+    let mut decision = decide(request, settings, namespace);
+    let unreadable = decision.denial().is_some_and(|denial| denial.violations.is_empty());
+    if !unreadable {
+        let exempt = exemption(request, settings).is_some();
+        let outcome = if exempt { Default::default() } else { policies.judge(request, surroundings) };
+        report::merge(&mut decision, outcome, request);
+    }
+    decision
+}
+
 /// Nobody is exempt for want of a name.
 fn is_listed(names: &BTreeSet<String>, name: &str) -> bool {
     !name.is_empty() && names.contains(name)
@@ -241,7 +276,7 @@ fn to_be_judged(request: &AdmissionRequest) -> Option<&'static Workload> {
 }
 
 /// The object, if it is of the kind whose template we know how to find.
-fn object_of<'r>(request: &'r AdmissionRequest, workload: &Workload) -> Result<&'r Value, String> {
+pub(crate) fn object_of<'r>(request: &'r AdmissionRequest, workload: &Workload) -> Result<&'r Value, String> {
     let kind = &request.kind;
     if kind.group != workload.group || kind.kind != workload.kind {
         return Err(format!("the object is a {:?} of group {:?}, not a {}", kind.kind, kind.group, workload.kind));
@@ -249,7 +284,8 @@ fn object_of<'r>(request: &'r AdmissionRequest, workload: &Workload) -> Result<&
     request.object.as_ref().filter(|object| !object.is_null()).ok_or_else(|| "the request has no object".to_owned())
 }
 
-fn is_significant(workload: &Workload, old: Option<&Value>, new: &Value, new_pod: &Pod<'_>) -> bool {
+/// Whether an update brings in something that could be new.
+pub(crate) fn is_significant(workload: &Workload, old: Option<&Value>, new: &Value, new_pod: &Pod<'_>) -> bool {
     let Some(old) = old else { return true };
     if !workload.is_pod() {
         return update::changes_template(workload, old, new);
@@ -264,10 +300,10 @@ fn judge(request: &AdmissionRequest, workload: &Workload, templates: Templates, 
     let mut decision = Decision::from(Verdict::Allowed);
     if !namespace.errors.is_empty() {
         let errors: Vec<String> = namespace.errors.iter().map(ToString::to_string).collect();
-        decision.audit_annotations.insert("error", format!("Failed to parse policy: {}", errors.join(", ")));
+        decision.audit_annotations.insert("error".into(), format!("Failed to parse policy: {}", errors.join(", ")));
     }
     if workload.is_pod() || templates == Templates::Enforce {
-        decision.audit_annotations.insert("enforce-policy", standards.enforce.to_string());
+        decision.audit_annotations.insert("enforce-policy".into(), standards.enforce.to_string());
         let violations = evaluate_once(&mut judged, standards.enforce, pod);
         decision.evaluations.push(Evaluation { mode: Mode::Enforce, standard: standards.enforce, passed: violations.is_empty() });
         if !violations.is_empty() {
@@ -278,7 +314,7 @@ fn judge(request: &AdmissionRequest, workload: &Workload, templates: Templates, 
     let violations = evaluate_once(&mut judged, standards.audit, pod);
     if !violations.is_empty() {
         decision.evaluations.push(Evaluation { mode: Mode::Audit, standard: standards.audit, passed: false });
-        decision.audit_annotations.insert("audit-violations", would_violate(standards.audit, &violations));
+        decision.audit_annotations.insert("audit-violations".into(), would_violate(standards.audit, &violations));
     }
     if decision.is_allowed() {
         let violations = evaluate_once(&mut judged, standards.warn, pod);

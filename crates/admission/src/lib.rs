@@ -16,6 +16,8 @@
 //! * [`CHECKS`] are the standards themselves: exactly those of Pod Security Admission, every revision since 1.0.
 //! * [`evaluate`] judges a pod; a [`Violation`] is worded as Pod Security Admission words it, and names each field and the change that would pass.
 //! * [`NamespaceStandards`] reads a namespace's `pod-security.kubernetes.io/` labels.
+//! * [`policy`] are AdmissionPolicies, Kubernetes' own policies and exceptions, compiled into one immutable set that is asked about a request.
+//! * [`admit`] answers a request by both; [`decide`] by the standards alone:
 //! * [`decide`] answers an admission request, by namespace standards and exemptions, and documents where it fails open and where closed.
 //!
 //! [Pod Security Standards]: https://kubernetes.io/docs/concepts/security/pod-security-standards/
@@ -27,6 +29,7 @@ mod decide;
 mod field;
 mod namespace;
 pub mod pod;
+pub mod policy;
 pub mod review;
 mod standard;
 mod update;
@@ -36,7 +39,7 @@ mod workload;
 pub use checks::{CHECKS, Check, Revision, applicable, evaluate};
 pub use decide::{
     Decision, Denial, Evaluation, Exemption, Exemptions, MAX_FINDINGS_IN_MESSAGE, Mode, NamespaceLookup, Settings, Standards, Templates,
-    Verdict, decide, needs_namespace,
+    Verdict, admit, decide, needs_namespace,
 };
 pub use field::{FieldPath, Malformed, Segment};
 pub use namespace::{ExistingPod, LabelError, NamespaceStandards, raised_enforcement, warn_of_existing_pods};

@@ -163,7 +163,7 @@ fn unreadable(request: &AdmissionRequest, why: &str) -> Decision {
 }
 
 fn deny(status: Status) -> Decision {
-    Verdict::Denied(Box::new(Denial { status, standard: None, violations: Vec::new() })).into()
+    Verdict::Denied(Box::new(Denial { status, standard: None, violations: Vec::new(), policies: Vec::new() })).into()
 }
 
 /// The standard by which pods that exist already should be looked at, because a change of their namespace made `enforce` stricter: they run on, but

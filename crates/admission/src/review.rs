@@ -3,6 +3,7 @@
 //! Objects stay raw JSON. Fields that the API server may add to a request are ignored, those of objects are kept. Reading is the only place where a
 //! review can be refused as such ([`ReadError`], an HTTP 400); from then on there is always an answer.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -65,6 +66,12 @@ pub struct AdmissionRequest {
     /// The subresource, or empty.
     #[serde(deserialize_with = "null_as_default")]
     pub sub_resource: String,
+    /// What the client asked for, where the API server converted it to the webhook's version.
+    pub request_kind: Option<GroupVersionKind>,
+    /// Likewise.
+    pub request_resource: Option<GroupVersionResource>,
+    /// Likewise.
+    pub request_sub_resource: Option<String>,
     /// The object's name; empty where the API server has yet to make one up.
     #[serde(deserialize_with = "null_as_default")]
     pub name: String,
@@ -81,12 +88,14 @@ pub struct AdmissionRequest {
     pub object: Option<Value>,
     /// The object as it is; present on UPDATE and DELETE.
     pub old_object: Option<Value>,
+    /// How it is done: `CreateOptions`, `DeleteOptions` and the like.
+    pub options: Option<Value>,
     /// Whether nothing will be stored. It does not change the answer: judging has no side effects.
     pub dry_run: Option<bool>,
 }
 
 /// `kind`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupVersionKind {
     /// API group; empty for the core group.
@@ -101,7 +110,7 @@ pub struct GroupVersionKind {
 }
 
 /// `resource`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GroupVersionResource {
     /// API group; empty for the core group.
@@ -116,15 +125,21 @@ pub struct GroupVersionResource {
 }
 
 /// `userInfo`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UserInfo {
     /// The name that was authenticated.
     #[serde(deserialize_with = "null_as_default")]
     pub username: String,
+    /// What tells it from others of that name over time.
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "String::is_empty")]
+    pub uid: String,
     /// Its groups.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
+    /// What the authenticator added.
+    #[serde(deserialize_with = "null_as_default", skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, Vec<String>>,
 }
 
 /// Reads `null` as what is absent, as the API server's own decoder does.
@@ -162,6 +177,17 @@ impl From<String> for Operation {
 }
 
 impl Operation {
+    /// The word as the API server writes it; empty for one that is not known.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+            Self::Other => "",
+        }
+    }
+
     /// The word in lower case, as metrics label it.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -228,7 +254,7 @@ pub struct AdmissionResponse {
     pub warnings: Vec<String>,
     /// Stored in the API server's audit log, each key after the webhook's name and a slash.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub audit_annotations: BTreeMap<&'static str, String>,
+    pub audit_annotations: BTreeMap<Cow<'static, str>, String>,
 }
 
 /// `meta/v1` Status: an error as the API server returns it to the client.
@@ -250,11 +276,15 @@ pub struct Status {
 /// The reasons that are used here; each belongs to one HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum StatusReason {
+    /// 401: a policy has it so.
+    Unauthorized,
     /// 403: it violates a policy.
     Forbidden,
+    /// 413: a policy has it so.
+    RequestEntityTooLarge,
     /// 400: it cannot be judged.
     BadRequest,
-    /// 422: its own fields are invalid.
+    /// 422: its own fields are invalid, or a policy has it so.
     Invalid,
     /// 500: something on this side failed.
     InternalError,
@@ -264,7 +294,9 @@ impl StatusReason {
     /// The HTTP status that belongs to it.
     pub const fn code(self) -> u16 {
         match self {
+            Self::Unauthorized => 401,
             Self::Forbidden => 403,
+            Self::RequestEntityTooLarge => 413,
             Self::BadRequest => 400,
             Self::Invalid => 422,
             Self::InternalError => 500,

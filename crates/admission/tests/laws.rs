@@ -2,6 +2,9 @@
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+#[path = "support/asked.rs"]
+#[allow(dead_code, reason = "this test needs a part of it")]
+mod asked;
 #[path = "support/pods.rs"]
 mod pods;
 #[path = "support/workloads.rs"]
@@ -50,6 +53,37 @@ fn request(group: &str, kind: &str, resource: &str, operation: Operation, object
         old_object: old,
         ..AdmissionRequest::default()
     }
+}
+
+thread_local! {
+    /// A policy of each sort, for everything.
+    static POLICIES: std::sync::Arc<portcullis_admission::policy::PolicySet> = std::sync::Arc::new(asked::policies("
+apiVersion: portcullis.dev/v1alpha1
+kind: AdmissionPolicy
+metadata: {name: baseline}
+spec: {podSecurity: {level: baseline}, templates: enforce, actions: [deny, audit]}
+---
+apiVersion: portcullis.dev/v1alpha1
+kind: AdmissionPolicy
+metadata: {name: all}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*']}]}
+  validations:
+  - {name: each, each: container, expression: container.image.startsWith('r/'), field: image, messageExpression: container.name}
+  - {name: volumes, each: volume, expression: '!has(volume.hostPath)', field: hostPath.path}
+  - {name: whole, expression: object.metadata.name != 'x', field: metadata.name}
+  auditAnnotations: [{key: name, valueExpression: object.metadata.name}]
+  actions: [warn, audit]
+---
+apiVersion: portcullis.dev/v1alpha1
+kind: AdmissionPolicy
+metadata: {name: open}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*']}]}
+  validations: [{each: container, expression: has(container.image)}]
+  failurePolicy: Ignore
+  templates: enforce
+"));
 }
 
 proptest! {
@@ -104,6 +138,26 @@ proptest! {
         if !readable {
             prop_assert!(!decision.is_allowed());
         }
+    }
+
+    #[test]
+    fn no_object_makes_policies_panic_and_what_one_denies_the_request_is_denied(
+        object in json(), old in proptest::option::of(json()), workload in 0..WORKLOADS.len(), operation in 0..5_usize,
+    ) {
+        let workload = &WORKLOADS[workload];
+        let operation = [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect, Operation::Other][operation];
+        let set = POLICIES.with(std::sync::Arc::clone);
+        let mut asked = asked::Asked::pod(Value::Null);
+        asked.request = request(workload.group, workload.kind, workload.resource, operation, object, old);
+        let decision = asked.by_set(&set);
+        let denied = decision.policies.contains_key(&portcullis_admission::policy::Effect::Deny);
+        prop_assert_eq!(denied, decision.denial().is_some_and(|denial| !denial.policies.is_empty()));
+        if let Some(denial) = decision.denial() {
+            prop_assert!(denial.status.message.len() <= 18 * 1024);
+        }
+        let response = decision.into_response("u".to_owned());
+        prop_assert!(response.warnings.iter().all(|warning| warning.chars().count() <= 256));
+        prop_assert!(response.audit_annotations.iter().all(|(key, value)| key.len() <= 63 && value.len() <= 10 * 1024));
     }
 
     #[test]

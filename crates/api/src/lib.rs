@@ -5,12 +5,15 @@
 //!
 //! ```text
 //!  workload_profile   WorkloadProfile: workload, mode, each container's rules          (portcullis.dev/v1alpha1, and its CRD)
+//!  admission_policy   AdmissionPolicy: a Pod Security Standard, validations in CEL     (likewise)
+//!  policy_exception   PolicyException: one thing that a policy forbids, allowed        (likewise)
+//!  validating_…       Kubernetes' own ValidatingAdmissionPolicy and its binding
 //!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
 //!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern
 //!  rule               one rule by itself, as the fragment that can be pasted in a profile
 //!  guard              the trees whose reads are judged unless a profile says otherwise
 //!  validate           what the types cannot say: names, duplicates                     WorkloadProfile → problems with field paths
-//!  yaml               text → profiles, or every problem with file, line and column; profile → text
+//!  yaml               text → profiles, policies, or every problem with file, line and column; profile → text
 //!  registration       labels and annotations of a webhook configuration and of what it selects
 //!  event              what was blocked, would be blocked or was observed               JSON
 //! ```
@@ -19,27 +22,32 @@
 //! open: a reader must pass over fields that it does not know, since later versions add some.
 #![forbid(unsafe_code)]
 
+pub mod admission_policy;
 pub mod event;
 pub mod guard;
 pub mod network;
 pub mod path;
+pub mod policy_exception;
 pub mod registration;
 pub mod rule;
 pub mod token;
 pub mod validate;
+pub mod validating_admission_policy;
 pub mod workload_profile;
 pub mod yaml;
 
 mod invalid;
 
+pub use admission_policy::{AdmissionPolicy, AdmissionPolicySpec};
 pub use event::Event;
 pub use guard::DEFAULT_GUARD;
 pub use invalid::InvalidValue;
 pub use network::{Cidr, Ports, Protocol};
 pub use path::PathPattern;
+pub use policy_exception::{PolicyException, PolicyExceptionSpec};
 pub use rule::Rule;
 pub use token::{Capability, Privilege, SocketKind, Token, XattrPattern};
 pub use workload_profile::{
     BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, WorkloadProfile, WorkloadProfileSpec, WorkloadReference,
 };
-pub use yaml::{LoadError, load, to_yaml};
+pub use yaml::{LoadError, PolicyResource, load, load_policies, to_yaml};

@@ -2,7 +2,12 @@
 //!
 //! Problems name the field; where it stands in a file is for [`crate::yaml`] to find.
 
+mod exception;
 mod names;
+mod policy;
+
+pub use exception::policy_exception;
+pub use policy::{admission_policy, validating_admission_policy, validating_admission_policy_binding};
 
 use crate::{ContainerRules, Ports, WorkloadProfile, WorkloadReference};
 use std::{collections::BTreeSet, fmt};

@@ -1,7 +1,7 @@
-//! Profiles as files: text to values, with every problem's place, and values to text.
+//! Resources as files: text to values, with every problem's place, and profiles to text.
 //!
 //! ```text
-//!  text ──serde-saphyr──▶ tree of nodes with places ──structure──▶ JSON ──serde──▶ WorkloadProfile ──validate──▶ Ok
+//!  text ──serde-saphyr──▶ tree of nodes with places ──structure──▶ JSON ──serde──▶ the resource ────validate──▶ Ok
 //!            │ one problem: the syntax       │ all: unknown and missing fields,            │ all: names, duplicates
 //!            ▼                               ▼ wrong types, bad patterns, ranges, ports    ▼
 //!                                        LoadError
@@ -11,19 +11,23 @@
 //! wrong is not checked further. All other documents of the file are.
 
 mod node;
+mod policies;
 mod problem;
 mod structure;
 mod write;
 
+pub use policies::{PolicyResource, load_policies};
 pub use problem::{LoadError, Problem};
 pub use write::to_yaml;
 
 use crate::{
-    WorkloadProfile, WorkloadProfileSpec, validate,
+    WorkloadProfile, WorkloadProfileSpec,
+    validate::{self, FieldProblem},
     workload_profile::{API_VERSION, KIND},
 };
 use node::Node;
 use problem::Problems;
+use serde::de::DeserializeOwned;
 use structure::Structure;
 
 /// The longest file that is read, in bytes: twice what etcd stores as one object.
@@ -39,7 +43,7 @@ pub fn load(file_name: &str, text: &str) -> Result<Vec<WorkloadProfile>, LoadErr
     let profiles = match node::parse(text, FILE_MAX) {
         Ok(documents) => {
             let structure = Structure::of::<WorkloadProfileSpec>(API_VERSION, KIND);
-            documents.iter().filter_map(|document| read(document, &structure, &mut problems)).collect()
+            documents.iter().filter_map(|document| read(document, &structure, validate::workload_profile, &mut problems)).collect()
         }
         Err(unreadable) => {
             problems.unreadable(unreadable);
@@ -49,24 +53,29 @@ pub fn load(file_name: &str, text: &str) -> Result<Vec<WorkloadProfile>, LoadErr
     problems.into_result(profiles)
 }
 
-/// The profile of one document; `None` where there is a problem, which is noted.
-fn read(document: &Node, structure: &Structure, problems: &mut Problems<'_>) -> Option<WorkloadProfile> {
+/// The resource of one document; `None` where there is a problem, which is noted.
+fn read<T: DeserializeOwned>(
+    document: &Node,
+    structure: &Structure,
+    validate: fn(&T) -> Vec<FieldProblem>,
+    problems: &mut Problems<'_>,
+) -> Option<T> {
     if !structure.check(document, problems) {
         return None;
     }
-    let profile: WorkloadProfile = match serde_json::from_value(node::to_json(document)) {
-        Ok(profile) => profile,
+    let resource: T = match serde_json::from_value(node::to_json(document)) {
+        Ok(resource) => resource,
         Err(error) => {
             problems.note(document, &validate::FieldPath::default(), error.to_string());
             return None;
         }
     };
-    let found = validate::workload_profile(&profile);
+    let found = validate(&resource);
     let valid = found.is_empty();
     for problem in found {
         problems.note(node::at(document, &problem.field), &problem.field, problem.message);
     }
-    valid.then_some(profile)
+    valid.then_some(resource)
 }
 
 #[cfg(test)]

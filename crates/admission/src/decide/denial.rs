@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use crate::policy::PolicyViolation;
 use crate::review::{AdmissionRequest, Status, StatusCause, StatusDetails, StatusReason};
 use crate::standard::Standard;
 use crate::violation::{Finding, Violation, summarise};
@@ -25,6 +26,8 @@ pub struct Denial {
     pub standard: Option<Standard>,
     /// How.
     pub violations: Vec<Violation>,
+    /// The policies that are violated, beside.
+    pub policies: Vec<PolicyViolation>,
 }
 
 impl Denial {
@@ -35,7 +38,8 @@ impl Denial {
         append_findings(&mut message, &violations);
         let causes = violations.iter().flat_map(|violation| &violation.findings).take(MAX_CAUSES).map(cause).collect();
         let details = StatusDetails { name: name.to_owned(), group: workload.group.to_owned(), kind: workload.resource.to_owned(), causes };
-        Self { status: Status::failure(StatusReason::Forbidden, message, Some(details)), standard: Some(standard), violations }
+        let status = Status::failure(StatusReason::Forbidden, message, Some(details));
+        Self { status, standard: Some(standard), violations, policies: Vec::new() }
     }
 }
 

@@ -47,6 +47,14 @@ impl Structure {
         Self { root, definitions: generator.take_definitions(false) }
     }
 
+    /// The same with a `status`, of whatever shape: what a cluster gave may be read back.
+    pub(super) fn with_status(mut self) -> Self {
+        if let Some(properties) = self.root.get_mut("properties").and_then(Json::as_object_mut) {
+            properties.insert("status".to_owned(), json!({}));
+        }
+        self
+    }
+
     /// Whether the document has this shape; its problems are noted where it has not.
     pub(super) fn check(&self, document: &Node, problems: &mut Problems<'_>) -> bool {
         let before = problems.count();

@@ -1,0 +1,87 @@
+//! Policies from files, and those that ship with the program.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use portcullis_admission::policy::{Library, PolicyKey};
+use portcullis_api::{PolicyResource, load_policies};
+
+use crate::cases::CASES;
+use crate::source;
+
+/// A policy that ships.
+#[derive(Debug)]
+pub struct Shipped {
+    /// The name of its folder, and its own.
+    pub name: &'static str,
+    /// Its file.
+    pub policy: &'static str,
+}
+
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        &[$(Shipped { name: $name, policy: include_str!(concat!("../../policies/", $name, "/policy.yaml")) }),*]
+    };
+}
+
+/// The policies of the project's folder `policies`.
+pub const SHIPPED: &[Shipped] = shipped![
+    "capabilities",
+    "host-paths",
+    "image-digests",
+    "image-registries",
+    "no-exec-in-production",
+    "no-latest-tag",
+    "pod-security-baseline",
+    "pod-security-restricted",
+    "require-profile",
+    "resource-limits",
+    "sensitive-mounts",
+    "service-account-token",
+];
+
+/// Reads every policy, exception and parameter of the files, and of the files in the folders. A folder's cases are not read.
+///
+/// # Errors
+/// Every problem of every file.
+pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicyResource>, Vec<String>> {
+    let (mut resources, mut problems) = (Vec::new(), Vec::new());
+    for source in source::read(paths, &mut io::empty()) {
+        match source {
+            Ok(source) if !source.named && Path::new(&source.name).file_name().is_some_and(|name| name == CASES) => {}
+            Ok(source) => match load_policies(&source.name, &source.text) {
+                Ok(read) => resources.extend(read),
+                Err(error) => problems.extend(error.problems().iter().map(ToString::to_string)),
+            },
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() { Ok(resources) } else { Err(problems) }
+}
+
+/// The policies of files, all of which can be in force.
+///
+/// # Errors
+/// Every problem of every file and of every expression.
+pub fn load(paths: &[PathBuf], now: Timestamp) -> Result<Library, Vec<String>> {
+    let resources = read(paths)?;
+    if !paths.is_empty() && resources.is_empty() {
+        return Err(vec!["no policies found".to_owned()]);
+    }
+    let library = Library::of_files(resources, now);
+    let problems = problems(&library);
+    if problems.is_empty() { Ok(library) } else { Err(problems) }
+}
+
+/// What is wrong with policies that could be read.
+pub fn problems(library: &Library) -> Vec<String> {
+    let name = |key: &PolicyKey| match key {
+        PolicyKey::Policy(name) => format!("policy {name}"),
+        PolicyKey::Validating(name) => format!("ValidatingAdmissionPolicy {name}"),
+        PolicyKey::Binding(name) => format!("ValidatingAdmissionPolicyBinding {name}"),
+        PolicyKey::Exception(namespace, name) => format!("exception {namespace}/{name}"),
+    };
+    let entries = library.entries();
+    entries.iter().flat_map(|entry| entry.problems.iter().map(|problem| format!("{}: {problem}", name(&entry.key)))).collect()
+}
