@@ -54,7 +54,12 @@ fn is_temporary(parents: &[&[u8]]) -> bool {
 /// Whether a mark is a word of its own in the name, and not a part of one, as in `template`.
 fn is_marked(name: &[u8]) -> bool {
     let words = name.split(|byte| !byte.is_ascii_alphabetic());
-    words.into_iter().any(|word| MARKS.iter().any(|mark| word.eq_ignore_ascii_case(mark)))
+    words.into_iter().any(is_mark)
+}
+
+/// Whether the word says that a file is temporary.
+pub(super) fn is_mark(word: &[u8]) -> bool {
+    MARKS.iter().any(|mark| word.eq_ignore_ascii_case(mark))
 }
 
 fn shape(name: &[u8]) -> Option<String> {
