@@ -2,11 +2,11 @@
 # Only Debian packages, a Rust tool chain and a network are expected; hack/ brings the rest.
 
 SHELL := /bin/bash
-SCRIPTS := hack/build-ebpf hack/cluster hack/demo hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
+SCRIPTS := hack/applications hack/build-ebpf hack/cluster hack/demo hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
 # The kernel programs are a workspace of their own: the host's compiler only formats them.
 EBPF := --manifest-path enforcer-ebpf/Cargo.toml
 
-.PHONY: help build check test bench cluster demo deny ebpf prerequisites kernels control-plane
+.PHONY: help build check test bench cluster demo deny ebpf prerequisites kernels applications control-plane
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ check: ebpf ## Formatting, lints, shell scripts; minutes, no tests.
 	cargo clippy --workspace --all-targets -- -D warnings
 	shellcheck -x $(SCRIPTS)
 
-test: check kernels control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
+test: check kernels applications control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
 	cargo test --workspace --no-fail-fast
 
 bench: ebpf kernels ## Measures; costs in the kernel are counted in instructions, so they repeat.
@@ -48,3 +48,6 @@ kernels: prerequisites
 
 control-plane:
 	@hack/cluster >/dev/null
+
+applications: prerequisites
+	@hack/applications >/dev/null

@@ -42,7 +42,15 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says; where it does not enforce, what it logged.
     pub fn start(vm: &'vm Vm) -> Result<Self, Error> {
-        let mut process = Self::spawn(vm)?;
+        Self::start_for(vm, CONTAINERS)
+    }
+
+    /// The same, for the containers that this glob of cgroups names.
+    ///
+    /// # Errors
+    /// As [`Enforcer::start`].
+    pub fn start_for(vm: &'vm Vm, containers: &str) -> Result<Self, Error> {
+        let mut process = Self::spawn_for(vm, containers)?;
         process.wait_for_line("\"enforcing\"", START)?;
         Ok(Self { vm, process })
     }
@@ -52,7 +60,11 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn spawn(vm: &'vm Vm) -> Result<Process<'vm>, Error> {
-        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", CONTAINERS, "--events", EVENTS];
+        Self::spawn_for(vm, CONTAINERS)
+    }
+
+    fn spawn_for(vm: &'vm Vm, containers: &str) -> Result<Process<'vm>, Error> {
+        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", containers, "--events", EVENTS];
         vm.command("portcullis-enforcer").args(arguments).spawn()
     }
 
@@ -70,6 +82,12 @@ impl<'vm> Enforcer<'vm> {
     /// Its process, to wait for or to look at.
     pub fn process(&mut self) -> &mut Process<'vm> {
         &mut self.process
+    }
+
+    /// Only its process, to wait for its end.
+    #[must_use]
+    pub fn into_process(self) -> Process<'vm> {
+        self.process
     }
 
     /// The machine.

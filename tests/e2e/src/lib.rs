@@ -33,6 +33,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod applications;
 mod builder;
 pub mod cargo;
 pub mod case;
