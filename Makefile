@@ -6,7 +6,7 @@ SCRIPTS := hack/applications hack/build-ebpf hack/cluster hack/demo hack/ebpf-to
 # The kernel programs are a workspace of their own: the host's compiler only formats them.
 EBPF := --manifest-path enforcer-ebpf/Cargo.toml
 
-.PHONY: help build check test bench cluster demo deny ebpf prerequisites kernels applications control-plane
+.PHONY: help build check test bench cluster demo mutation deny ebpf prerequisites kernels applications control-plane
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ cluster: ## Starts a Kubernetes API server with controllers, on loopback, until 
 
 demo: ebpf kernels ## Shows the attack, and each step of it stopped.
 	hack/demo
+
+# Half an hour, and more on a machine that does other things.
+mutation: ebpf kernels ## Runs the tests of each kernel program without it: each must fail.
+	cargo run --package portcullis-e2e --bin portcullis-mutation
 
 deny: ## Licences, sources and advisories of all dependencies, by deny.toml.
 	@command -v cargo-deny >/dev/null || { echo "run: cargo install --locked cargo-deny" >&2; exit 1; }

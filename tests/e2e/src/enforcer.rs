@@ -5,7 +5,7 @@
 use portcullis_api::{Event, event};
 use std::time::{Duration, Instant};
 
-use crate::{Builder, Error, Kernel, Vm, cargo, process::Process};
+use crate::{Builder, Error, Kernel, Vm, cargo, mutation, process::Process};
 
 /// The folder of profiles.
 pub const PROFILES: &str = "/profiles";
@@ -52,6 +52,9 @@ impl<'vm> Enforcer<'vm> {
     pub fn start_for(vm: &'vm Vm, containers: &str) -> Result<Self, Error> {
         let mut process = Self::spawn_for(vm, containers)?;
         process.wait_for_line("\"enforcing\"", START)?;
+        if let Ok(program) = std::env::var(mutation::LEAVE_OUT) {
+            leave_out(vm, &program)?;
+        }
         Ok(Self { vm, process })
     }
 
@@ -173,6 +176,16 @@ impl<'vm> Enforcer<'vm> {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Detaches one program, for [`mutation`]: its pin is the only reference to its link. Others are taken over by the agents that follow.
+fn leave_out(vm: &Vm, program: &str) -> Result<(), Error> {
+    let script = format!(
+        "cd /sys/fs/bpf/portcullis/*/links-* && if [ -f {program} ]; then rm {program} && mkdir {program}; else [ -d {program} ]; fi"
+    );
+    vm.command("sh").args(["-c", &script]).check()?;
+    eprintln!("{} {program}", mutation::LEFT_OUT);
+    Ok(())
 }
 
 /// Every event so far; none where the file does not exist yet. A line that an agent is writing, or was when a test killed it, has no end.

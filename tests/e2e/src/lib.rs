@@ -47,6 +47,7 @@ pub mod error;
 pub mod guest;
 mod image;
 pub mod kernel;
+pub mod mutation;
 pub mod process;
 pub mod protocol;
 mod qemu;
