@@ -2,11 +2,11 @@
 # Only Debian packages, a Rust tool chain and a network are expected; hack/ brings the rest.
 
 SHELL := /bin/bash
-SCRIPTS := hack/build-ebpf hack/cluster hack/demo hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
+SCRIPTS := hack/applications hack/build-ebpf hack/cluster hack/demo hack/ebpf-toolchain hack/kernels hack/prerequisites hack/lib.sh .ci/run
 # The kernel programs are a workspace of their own: the host's compiler only formats them.
 EBPF := --manifest-path enforcer-ebpf/Cargo.toml
 
-.PHONY: help build check test bench cluster demo deny ebpf prerequisites kernels control-plane
+.PHONY: help build check test bench cluster demo mutation deny ebpf prerequisites kernels applications control-plane
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ check: ebpf ## Formatting, lints, shell scripts; minutes, no tests.
 	cargo clippy --workspace --all-targets -- -D warnings
 	shellcheck -x $(SCRIPTS)
 
-test: check kernels control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
+test: check kernels applications control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
 	cargo test --workspace --no-fail-fast
 
 bench: ebpf kernels ## Measures; costs in the kernel are counted in instructions, so they repeat.
@@ -32,6 +32,10 @@ cluster: ## Starts a Kubernetes API server with controllers, on loopback, until 
 
 demo: ebpf kernels ## Shows the attack, and each step of it stopped.
 	hack/demo
+
+# Half an hour, and more on a machine that does other things.
+mutation: ebpf kernels ## Runs the tests of each kernel program without it: each must fail.
+	cargo run --package portcullis-e2e --bin portcullis-mutation
 
 deny: ## Licences, sources and advisories of all dependencies, by deny.toml.
 	@command -v cargo-deny >/dev/null || { echo "run: cargo install --locked cargo-deny" >&2; exit 1; }
@@ -48,3 +52,6 @@ kernels: prerequisites
 
 control-plane:
 	@hack/cluster >/dev/null
+
+applications: prerequisites
+	@hack/applications >/dev/null

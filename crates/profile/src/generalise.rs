@@ -8,8 +8,10 @@
 //! | anywhere, at the end | `#123`, what `O_TMPFILE` makes | `#[0-9]*` |
 //! | `/proc` | the pid, and numbers in `task`, `fd`, `fdinfo` | `[0-9]*` |
 //! | `/dev/pts` | a terminal's number | `[0-9]*` |
+//! | anywhere | `tmp.` and ten letters and digits, `tmp` and eight: mktemp(1), Python | as many `?` behind the prefix |
 //! | below `/tmp` and its like, and names that say `tmp` | random letters and digits, six or more | as many `?` |
 //! | the same | a number at the end, before the extension or not | `[0-9]*` |
+//! | directories for data | what a program counts: tables, segments, rotated logs, folders of a cache | see `counted` |
 //!
 //! Only the components of *data* files, opened for reading or writing, are generalised, and never across directories. What is executed or
 //! mapped as code stays literal, with no exception: a wildcard there is a place to put a program.
@@ -23,6 +25,7 @@
 //! told which by another connection (passive FTP, RPC), and from outside it cannot be told from a listener of an attacker; a range of
 //! ports would grant both, so that range is for a person to write. A port that the kernel chose is bound to as port 0, which is stable.
 
+mod counted;
 mod identifier;
 mod temporary;
 
@@ -71,7 +74,10 @@ fn general(parents: &[&[u8]], component: &[u8], last: bool) -> Option<String> {
     if identifier::is_projection(component) {
         return Some(format!("..????_??_??_??_??_??.{NUMBER}"));
     }
-    identifier::general(component).or_else(|| temporary::general(parents, component))
+    temporary::by_name(component)
+        .or_else(|| counted::general(parents, component))
+        .or_else(|| identifier::general(component))
+        .or_else(|| temporary::general(parents, component))
 }
 
 #[cfg(test)]

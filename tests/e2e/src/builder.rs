@@ -27,6 +27,7 @@ pub struct Builder {
     lsm: String,
     script: String,
     memory_mib: u32,
+    disk: Option<PathBuf>,
     icount: bool,
     limit: Duration,
 }
@@ -43,6 +44,7 @@ impl Builder {
             lsm: LSM.to_owned(),
             script: String::new(),
             memory_mib: MEMORY_MIB,
+            disk: None,
             icount: false,
             limit: BOOT_LIMIT,
         }
@@ -115,6 +117,13 @@ impl Builder {
         self
     }
 
+    /// Attaches an image of a file system as a disk, `/dev/vda`, that can only be read.
+    #[must_use]
+    pub fn disk(mut self, image: impl AsRef<Path>) -> Self {
+        self.disk = Some(image.as_ref().to_owned());
+        self.module("virtio_blk")
+    }
+
     /// Makes the guest's clock count instructions, one a nanosecond, on one processor: what is measured repeats.
     ///
     /// Time in which nothing runs is skipped, so `sleep 10` returns at once. It is wise before measuring: kernels have work
@@ -157,6 +166,7 @@ impl Builder {
             archive: image.write()?,
             command_line: self.command_line(),
             memory_mib: self.memory_mib,
+            disk: self.disk,
             icount: self.icount,
         })?;
         Vm::connect(self.kernel, emulator, port, self.limit)

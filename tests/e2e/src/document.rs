@@ -1,5 +1,6 @@
 //! The generated part of a document, between two markers that name the command which makes it.
 
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 /// The document has no place for the generated part.
@@ -8,6 +9,12 @@ use thiserror::Error;
 pub struct NoMarkers {
     begin: String,
     end: String,
+}
+
+/// A file of the repository.
+#[must_use]
+pub fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 /// The document with `part` as what `command` generates in it.

@@ -5,7 +5,7 @@
 use portcullis_api::{Event, event};
 use std::time::{Duration, Instant};
 
-use crate::{Builder, Error, Kernel, Vm, cargo, process::Process};
+use crate::{Builder, Error, Kernel, Vm, cargo, mutation, process::Process};
 
 /// The folder of profiles.
 pub const PROFILES: &str = "/profiles";
@@ -42,8 +42,19 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says; where it does not enforce, what it logged.
     pub fn start(vm: &'vm Vm) -> Result<Self, Error> {
-        let mut process = Self::spawn(vm)?;
+        Self::start_for(vm, CONTAINERS)
+    }
+
+    /// The same, for the containers that this glob of cgroups names.
+    ///
+    /// # Errors
+    /// As [`Enforcer::start`].
+    pub fn start_for(vm: &'vm Vm, containers: &str) -> Result<Self, Error> {
+        let mut process = Self::spawn_for(vm, containers)?;
         process.wait_for_line("\"enforcing\"", START)?;
+        if let Ok(program) = std::env::var(mutation::LEAVE_OUT) {
+            leave_out(vm, &program)?;
+        }
         Ok(Self { vm, process })
     }
 
@@ -52,7 +63,11 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn spawn(vm: &'vm Vm) -> Result<Process<'vm>, Error> {
-        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", CONTAINERS, "--events", EVENTS];
+        Self::spawn_for(vm, CONTAINERS)
+    }
+
+    fn spawn_for(vm: &'vm Vm, containers: &str) -> Result<Process<'vm>, Error> {
+        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", containers, "--events", EVENTS];
         vm.command("portcullis-enforcer").args(arguments).spawn()
     }
 
@@ -70,6 +85,12 @@ impl<'vm> Enforcer<'vm> {
     /// Its process, to wait for or to look at.
     pub fn process(&mut self) -> &mut Process<'vm> {
         &mut self.process
+    }
+
+    /// Only its process, to wait for its end.
+    #[must_use]
+    pub fn into_process(self) -> Process<'vm> {
+        self.process
     }
 
     /// The machine.
@@ -155,6 +176,16 @@ impl<'vm> Enforcer<'vm> {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Detaches one program, for [`mutation`]: its pin is the only reference to its link. Others are taken over by the agents that follow.
+fn leave_out(vm: &Vm, program: &str) -> Result<(), Error> {
+    let script = format!(
+        "cd /sys/fs/bpf/portcullis/*/links-* && if [ -f {program} ]; then rm {program} && mkdir {program}; else [ -d {program} ]; fi"
+    );
+    vm.command("sh").args(["-c", &script]).check()?;
+    eprintln!("{} {program}", mutation::LEFT_OUT);
+    Ok(())
 }
 
 /// Every event so far; none where the file does not exist yet. A line that an agent is writing, or was when a test killed it, has no end.

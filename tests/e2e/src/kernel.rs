@@ -76,7 +76,7 @@ fn missing(path: PathBuf) -> Error {
 }
 
 /// The same folder that `hack/lib.sh` chooses.
-fn cache() -> Option<PathBuf> {
+pub(crate) fn cache() -> Option<PathBuf> {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     variable("PORTCULLIS_CACHE")
         .or_else(|| Some(variable("XDG_CACHE_HOME").or_else(|| Some(variable("HOME")?.join(".cache")))?.join("portcullis")))

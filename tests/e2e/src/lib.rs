@@ -33,6 +33,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod applications;
 mod builder;
 pub mod cargo;
 pub mod case;
@@ -46,6 +47,7 @@ pub mod error;
 pub mod guest;
 mod image;
 pub mod kernel;
+pub mod mutation;
 pub mod process;
 pub mod protocol;
 mod qemu;

@@ -1,4 +1,4 @@
-//! The emulator's process: software emulation only, no network, no disk.
+//! The emulator's process: software emulation only, no network, no disk but one that is only read.
 //!
 //! It must not outlive the test. Dropping [`Emulator`] kills and reaps it. Where nothing is dropped, because the test process
 //! was killed or keeps the machine in a `static`, two more things end it: `setpriv --pdeathsig` has the kernel kill it with
@@ -40,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) archive: File,
     pub(crate) command_line: String,
     pub(crate) memory_mib: u32,
+    /// A disk that the guest may only read.
+    pub(crate) disk: Option<PathBuf>,
     /// The guest's clock counts instructions: one processor, and time stands still while nothing runs.
     pub(crate) icount: bool,
 }
@@ -172,9 +174,13 @@ fn command(options: &Options, console: &File, port: UnixStream) -> io::Result<Co
         .args(["-append", &options.command_line])
         .args(["-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial", "chardev:console"])
         .args(["-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci"])
-        .args(["-device", &format!("virtserialport,chardev=agent,name={PORT}")])
-        .stdin(Stdio::from(OwnedFd::from(port)))
-        .stdout(Stdio::from(port_out))
-        .stderr(Stdio::from(console.try_clone()?));
+        .args(["-device", &format!("virtserialport,chardev=agent,name={PORT}")]);
+    if let Some(disk) = &options.disk {
+        let file = disk.display().to_string().replace(',', ",,");
+        command
+            .args(["-drive", &format!("file={file},format=raw,if=none,id=disk,readonly=on")])
+            .args(["-device", "virtio-blk-pci,drive=disk"]);
+    }
+    command.stdin(Stdio::from(OwnedFd::from(port))).stdout(Stdio::from(port_out)).stderr(Stdio::from(console.try_clone()?));
     Ok(command)
 }

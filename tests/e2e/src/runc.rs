@@ -43,6 +43,51 @@ const CAPABILITIES: [&str; 14] = [
     "CAP_SYS_CHROOT",
 ];
 
+/// Every capability there is.
+pub const ALL_CAPABILITIES: [&str; 41] = [
+    "CAP_AUDIT_CONTROL",
+    "CAP_AUDIT_READ",
+    "CAP_AUDIT_WRITE",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_KILL",
+    "CAP_LEASE",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_MAC_ADMIN",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MKNOD",
+    "CAP_NET_ADMIN",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_RAW",
+    "CAP_PERFMON",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYSLOG",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_NICE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_WAKE_ALARM",
+];
+
 /// A container to be.
 #[derive(Debug, Clone)]
 #[must_use]
@@ -56,6 +101,7 @@ pub struct ContainerBuilder {
     capabilities: Vec<String>,
     user: u32,
     host_pid: bool,
+    image: Option<String>,
 }
 
 impl ContainerBuilder {
@@ -101,6 +147,12 @@ impl ContainerBuilder {
         self
     }
 
+    /// Has this folder of the guest as its image, under a layer of its own (overlayfs); an image of busybox if not given.
+    pub fn image(mut self, folder: &str) -> Self {
+        self.image = Some(folder.to_owned());
+        self
+    }
+
     /// Shares the guest's process namespace, as a pod with `hostPID`.
     pub fn host_pid(mut self) -> Self {
         self.host_pid = true;
@@ -116,10 +168,17 @@ impl ContainerBuilder {
         let container = Container { vm, id: self.id.clone(), cgroup: self.cgroup.clone() };
         let bundle = container.bundle();
         // `--install` without `-s` makes hard links; the copy gives this image a file of its own.
-        let image = format!(
+        let busybox = format!(
             "rm -rf {bundle} && mkdir -p {bundle}/rootfs && cd {bundle}/rootfs && mkdir bin dev etc proc root run sys tmp \
              && chmod 1777 tmp && cp /bin/busybox bin/busybox && bin/busybox --install {bundle}/rootfs/bin"
         );
+        let layers = |lower: &str| {
+            format!(
+                "rm -rf {bundle} && mkdir -p {bundle}/rootfs {bundle}/upper {bundle}/work && mount -t overlay \
+                 -o lowerdir={lower},upperdir={bundle}/upper,workdir={bundle}/work overlay {bundle}/rootfs"
+            )
+        };
+        let image = self.image.as_deref().map_or(busybox, layers);
         vm.command("sh").args(["-c", &image]).check()?;
         for (path, contents, mode) in &self.files {
             let path = format!("{bundle}/rootfs/{}", path.trim_start_matches('/'));
@@ -144,6 +203,12 @@ impl ContainerBuilder {
         let container = self.create(vm)?;
         container.start()?;
         Ok(container)
+    }
+
+    /// The `config.json` that the bundle of such a container has: for a runtime within another container.
+    #[must_use]
+    pub fn configuration(&self) -> String {
+        self.config().to_string()
     }
 
     /// The OCI runtime specification's `config.json`.
@@ -203,6 +268,7 @@ impl<'vm> Container<'vm> {
             capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
             user: 0,
             host_pid: false,
+            image: None,
         }
     }
 
@@ -269,7 +335,9 @@ impl<'vm> Container<'vm> {
     /// [`Error::Command`] with what runc said.
     pub fn delete(self) -> Result<(), Error> {
         self.vm.command("runc").args(["delete", "--force", &self.id]).check()?;
-        self.vm.command("rm").args(["-rf", &self.bundle()]).check().map(drop)
+        let bundle = self.bundle();
+        let remove = format!("umount {bundle}/rootfs 2>/dev/null; rm -rf {bundle}");
+        self.vm.command("sh").args(["-c", &remove]).check().map(drop)
     }
 
     /// The folder of its cgroup.

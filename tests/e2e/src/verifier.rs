@@ -6,16 +6,14 @@
 //!
 //! Pure but for the two files, which [`Record::load`] and [`Record::save`] name.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs, io};
 
 use serde_json::Value;
 
-use crate::{document, error::Error};
+use crate::{
+    document::{self, in_repository},
+    error::Error,
+};
 
 /// The most instructions that the verifier processes of one program (`BPF_COMPLEXITY_LIMIT_INSNS`, `include/linux/bpf.h`).
 pub const LIMIT: u32 = 1_000_000;
@@ -130,10 +128,6 @@ fn grouped(figure: u32) -> String {
     let commas = |(index, digit)| [Some(digit), (index % 3 == 0 && index > 0).then_some(',')];
     let reversed: Vec<char> = digits.chars().rev().enumerate().map(commas).flat_map(|[digit, comma]| [comma, digit]).flatten().collect();
     reversed.into_iter().rev().collect()
-}
-
-fn in_repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
 fn failed(action: &str, path: &str) -> impl FnOnce(io::Error) -> Error {

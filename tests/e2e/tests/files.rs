@@ -8,12 +8,14 @@ use portcullis_e2e::{
     enforcer::{self, path_of},
     kernel_tests,
 };
+use std::time::Duration;
 
 kernel_tests!(machine:
     making_entries_needs_create,
     removing_entries_needs_delete,
     renaming_needs_delete_of_the_old_and_create_of_the_new_name,
     a_further_name_gives_no_more_than_the_first,
+    cutting_a_file_needs_write,
     changing_attributes_needs_attributes,
     a_mapping_that_becomes_executable_later_needs_map,
     a_message_without_a_connection_needs_connect,
@@ -49,6 +51,18 @@ fn making_entries_needs_create(vm: &Vm) -> TestResult {
     }
     answers(&case, &[(&["symlink", "/x", "/data/new-symlink"], "allowed"), (&["symlink", "/x", "/data/old-symlink"], "EPERM")])?;
     assert!(!vm.sh(&format!("ls {}/data/old-*", case.container.rootfs()))?.success(), "what was denied left nothing behind");
+    case.end()
+}
+
+/// By its name, and by a descriptor from before: when it was opened, nothing was enforced.
+fn cutting_a_file_needs_write(vm: &Vm) -> TestResult {
+    let mut case = Case::new(vm, "cut", rules!("    files: [{path: /data/file, access: [write]}]\n"))?;
+    let mut open = case.container.exec(["/attempt", "truncate-open", "/data/other"]).spawn()?;
+    open.wait_for_line("open", Duration::from_secs(30))?;
+    case.enforce()?;
+    answers(&case, &[(&["truncate", "/data/file"], "allowed"), (&["truncate", "/data/other"], "EPERM")])?;
+    open.write(b"\n")?;
+    assert_eq!(open.wait(Duration::from_secs(30))?.text(), "open\nEPERM");
     case.end()
 }
 

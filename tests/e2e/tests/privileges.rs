@@ -111,7 +111,7 @@ fn bpf_and_perf_are_used_where_they_are_listed(vm: &Vm) -> TestResult {
 }
 
 fn kernels_are_changed_where_that_is_listed(vm: &Vm) -> TestResult {
-    each(vm, "module", &[], &[(&["module"], "module"), (&["kexec"], "kexec")])
+    each(vm, "module", &[], &[(&["module"], "module"), (&["module-file", "/lib/some.so"], "module"), (&["kexec"], "kexec")])
 }
 
 fn keys_are_used_where_that_is_listed(vm: &Vm) -> TestResult {
@@ -152,6 +152,7 @@ fn attributes_are_changed_where_they_are_listed(vm: &Vm) -> TestResult {
     assert_eq!(case.attempt(&["remove-attribute", "/data/file", "trusted.other"])?, "EPERM");
     // The file's own mode says the same, so that only the attribute is in question.
     assert_eq!(case.attempt(&["set-acl", "/data/file"])?, "EPERM");
+    assert_eq!(case.attempt(&["remove-attribute", "/data/file", "system.posix_acl_access"])?, "EPERM");
     case.enforcer.wait_for_event("the list", |event| event.action == Action::Blocked && is(event, "xattrs system.posix_acl_access"))?;
     let listed = rules.replace("\"trusted.a*\"", "\"trusted.*\", system.posix_acl_access");
     case.enforcer.apply("attributes.yaml", &profile("attributes", "enforce", &listed))?;

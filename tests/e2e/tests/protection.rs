@@ -10,7 +10,7 @@ use portcullis_e2e::{
     Builder, Kernel, TestResult, Vm,
     case::{Case, profile},
     enforcer, kernel_tests,
-    runc::{Container, ContainerBuilder},
+    runc::{ALL_CAPABILITIES, Container, ContainerBuilder},
 };
 
 kernel_tests!(machine:
@@ -25,54 +25,9 @@ fn machine(kernel: Kernel) -> Builder {
 
 const RULES: &str = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/ps}]\n    guard: []\n";
 
-/// Every capability there is.
-const ALL: [&str; 41] = [
-    "CAP_AUDIT_CONTROL",
-    "CAP_AUDIT_READ",
-    "CAP_AUDIT_WRITE",
-    "CAP_BLOCK_SUSPEND",
-    "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_DAC_READ_SEARCH",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_IPC_LOCK",
-    "CAP_IPC_OWNER",
-    "CAP_KILL",
-    "CAP_LEASE",
-    "CAP_LINUX_IMMUTABLE",
-    "CAP_MAC_ADMIN",
-    "CAP_MAC_OVERRIDE",
-    "CAP_MKNOD",
-    "CAP_NET_ADMIN",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_BROADCAST",
-    "CAP_NET_RAW",
-    "CAP_PERFMON",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYSLOG",
-    "CAP_SYS_ADMIN",
-    "CAP_SYS_BOOT",
-    "CAP_SYS_CHROOT",
-    "CAP_SYS_MODULE",
-    "CAP_SYS_NICE",
-    "CAP_SYS_PACCT",
-    "CAP_SYS_PTRACE",
-    "CAP_SYS_RAWIO",
-    "CAP_SYS_RESOURCE",
-    "CAP_SYS_TIME",
-    "CAP_SYS_TTY_CONFIG",
-    "CAP_WAKE_ALARM",
-];
-
 /// As a privileged pod with `hostPID` and the node's folders.
 fn privileged(container: ContainerBuilder) -> ContainerBuilder {
-    container.capabilities(ALL).host_pid().bind("/sys/fs/bpf", "/pins").bind("/sys/fs/cgroup", "/groups")
+    container.capabilities(ALL_CAPABILITIES).host_pid().bind("/sys/fs/bpf", "/pins").bind("/sys/fs/cgroup", "/groups")
 }
 
 fn token(event: &Event) -> String {

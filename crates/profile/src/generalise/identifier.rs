@@ -9,13 +9,18 @@ const UUID_GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
 
 /// The name with each identifier in it replaced by as many `?`; `None` where there is none.
 pub(super) fn general(name: &[u8]) -> Option<String> {
+    with(name, DIGEST_MIN, escape)
+}
+
+/// The same, for digests of so many digits at least, with what is between identifiers as `write` writes it.
+pub(super) fn with(name: &[u8], digest_min: usize, write: impl Fn(&[u8]) -> String) -> Option<String> {
     let (mut text, mut literal, mut rest) = (String::new(), Vec::new(), name);
     let mut found = false;
     while let Some((first, after)) = rest.split_first() {
         let at_start = !literal.last().is_some_and(u8::is_ascii_alphanumeric);
-        match at_start.then(|| uuid(rest).or_else(|| digest(rest))).flatten() {
+        match at_start.then(|| uuid(rest).or_else(|| digest(rest, digest_min))).flatten() {
             Some((pattern, behind)) => {
-                text.push_str(&escape(&literal));
+                text.push_str(&write(&literal));
                 text.push_str(&pattern);
                 (literal, rest, found) = (Vec::new(), behind, true);
             }
@@ -25,7 +30,7 @@ pub(super) fn general(name: &[u8]) -> Option<String> {
             }
         }
     }
-    text.push_str(&escape(&literal));
+    text.push_str(&write(&literal));
     found.then_some(text)
 }
 
@@ -57,9 +62,9 @@ fn uuid(name: &[u8]) -> Option<(String, &[u8])> {
 }
 
 /// A digest at the start, as a pattern, and what comes behind it.
-fn digest(name: &[u8]) -> Option<(String, &[u8])> {
+fn digest(name: &[u8], min: usize) -> Option<(String, &[u8])> {
     let length = name.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(name.len());
     let (run, behind) = name.split_at_checked(length)?;
     let one_case = !(run.iter().any(u8::is_ascii_lowercase) && run.iter().any(u8::is_ascii_uppercase));
-    (length >= DIGEST_MIN && one_case && run.iter().all(u8::is_ascii_hexdigit)).then(|| ("?".repeat(length), behind))
+    (length >= min && one_case && run.iter().all(u8::is_ascii_hexdigit)).then(|| ("?".repeat(length), behind))
 }

@@ -23,23 +23,30 @@ struct Shape {
     length: usize,
     /// Which characters are random.
     allowed: fn(&u8) -> bool,
+    /// Whether the prefix says enough, wherever the file is: programs make a file beside the one whose place it is to take.
+    anywhere: bool,
 }
 
 const SHAPES: [Shape; 4] = [
     // mktemp(1) without a template.
-    Shape { prefix: b"tmp.", length: 10, allowed: u8::is_ascii_alphanumeric },
+    Shape { prefix: b"tmp.", length: 10, allowed: u8::is_ascii_alphanumeric, anywhere: true },
     // Python's tempfile.
-    Shape { prefix: b"tmp", length: 8, allowed: |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_' },
+    Shape {
+        prefix: b"tmp",
+        length: 8,
+        allowed: |byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_',
+        anywhere: true,
+    },
     // PHP's uploads and tempnam.
-    Shape { prefix: b"php", length: 6, allowed: u8::is_ascii_alphanumeric },
+    Shape { prefix: b"php", length: 6, allowed: u8::is_ascii_alphanumeric, anywhere: false },
     // GCC's intermediate files.
-    Shape { prefix: b"cc", length: 6, allowed: u8::is_ascii_alphanumeric },
+    Shape { prefix: b"cc", length: 6, allowed: u8::is_ascii_alphanumeric, anywhere: false },
 ];
 
 /// The name with what is temporary in it replaced; `None` where there is no such part, or no reason to think that the file is temporary.
 pub(super) fn general(parents: &[&[u8]], name: &[u8]) -> Option<String> {
     if is_temporary(parents) {
-        shape(name).or_else(|| random(name)).or_else(|| numbered(name))
+        shape(name, |_| true).or_else(|| random(name)).or_else(|| numbered(name))
     } else if is_marked(name) {
         random(name).or_else(|| numbered(name))
     } else {
@@ -54,11 +61,21 @@ fn is_temporary(parents: &[&[u8]]) -> bool {
 /// Whether a mark is a word of its own in the name, and not a part of one, as in `template`.
 fn is_marked(name: &[u8]) -> bool {
     let words = name.split(|byte| !byte.is_ascii_alphabetic());
-    words.into_iter().any(|word| MARKS.iter().any(|mark| word.eq_ignore_ascii_case(mark)))
+    words.into_iter().any(is_mark)
 }
 
-fn shape(name: &[u8]) -> Option<String> {
-    SHAPES.iter().find_map(|Shape { prefix, length, allowed }| {
+/// Whether the word says that a file is temporary.
+pub(super) fn is_mark(word: &[u8]) -> bool {
+    MARKS.iter().any(|mark| word.eq_ignore_ascii_case(mark))
+}
+
+/// The name as of a file that a well-known function made, by its name alone; `None` where it does not say so.
+pub(super) fn by_name(name: &[u8]) -> Option<String> {
+    shape(name, |shape| shape.anywhere)
+}
+
+fn shape(name: &[u8], counts: impl Fn(&Shape) -> bool) -> Option<String> {
+    SHAPES.iter().filter(|shape| counts(shape)).find_map(|Shape { prefix, length, allowed, .. }| {
         let (random, rest) = name.strip_prefix(*prefix)?.split_at_checked(*length)?;
         let ends = rest.is_empty() || rest.starts_with(b".");
         (ends && random.iter().all(allowed)).then(|| [escape(prefix), "?".repeat(*length), escape(rest)].concat())

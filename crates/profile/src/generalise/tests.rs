@@ -27,12 +27,17 @@ fn what_differs_from_start_to_start_becomes_a_wildcard() {
             "/run/secrets/kubernetes.io/serviceaccount/..????_??_??_??_??_??.[0-9]*/token",
         ),
         ("/data/550e8400-e29b-41d4-a716-446655440000.json", "/data/????????-????-????-????-????????????.json"),
-        ("/var/cache/nginx/c/29/b7f54b2df7773722d382f4809d65029c", "/var/cache/nginx/c/29/????????????????????????????????"),
+        (
+            "/var/cache/nginx/c/29/b7f54b2df7773722d382f4809d65029c",
+            "/var/cache/nginx/[0-9a-f]/[0-9a-f][0-9a-f]/????????????????????????????????",
+        ),
         ("/tmp/#1234", "/tmp/#[0-9]*"),
         ("/tmp/tmp.AbCdEfGhIj", "/tmp/tmp.??????????"),
         ("/tmp/tmpabcdefgh/x", "/tmp/tmp????????/x"),
         ("/tmp/phpabcdef", "/tmp/php??????"),
         ("/tmp/ccX1y2Z3.o", "/tmp/cc??????.o"),
+        ("/data/files/tmpa_9_zz01", "/data/files/tmp????????"),
+        ("/srv/site/tmp.AbCdEfGhIj", "/srv/site/tmp.??????????"),
         ("/tmp/upload.a8Xk2Q.part", "/tmp/upload.??????.part"),
         ("/tmp/hsperfdata_root/1", "/tmp/hsperfdata_root/[0-9]*"),
         ("/tmp/go-build3456789/b001/exe", "/tmp/go-build[0-9]*/b[0-9]*/exe"),
@@ -40,7 +45,35 @@ fn what_differs_from_start_to_start_becomes_a_wildcard() {
         ("/var/tmp/worker-3.sock", "/var/tmp/worker-[0-9]*.sock"),
         ("/app/tmp/cache/worker-12", "/app/tmp/cache/worker-[0-9]*"),
         ("/data/state.json.tmp-82371", "/data/state.json.tmp-[0-9]*"),
-        ("/var/lib/pg/base/pgsql_tmp123.0", "/var/lib/pg/base/pgsql_tmp123.[0-9]*"),
+        ("/var/lib/pg/base/pgsql_tmp/pgsql_tmp123.0", "/var/lib/pg/base/pgsql_tmp/pgsql_tmp[0-9]*.[0-9]*"),
+    ] {
+        assert_eq!(path(seen), learned);
+    }
+}
+
+#[test]
+fn what_a_program_counts_becomes_a_wildcard() {
+    for (seen, learned) in [
+        ("/var/lib/postgresql/data/base/5/16384", "/var/lib/postgresql/data/base/[0-9]*/[0-9]*"),
+        ("/var/lib/postgresql/data/base/5/16384_fsm", "/var/lib/postgresql/data/base/[0-9]*/[0-9]*_fsm"),
+        ("/var/lib/postgresql/data/base/5/16384.1", "/var/lib/postgresql/data/base/[0-9]*/[0-9]*.[0-9]*"),
+        ("/var/lib/postgresql/data/base/5/t3_16401", "/var/lib/postgresql/data/base/[0-9]*/t[0-9]*_[0-9]*"),
+        ("/var/lib/postgresql/data/base/5/pg_internal.init.77", "/var/lib/postgresql/data/base/[0-9]*/pg_internal.init.[0-9]*"),
+        ("/var/lib/postgresql/data/pg_wal/00000001000000000000000A", "/var/lib/postgresql/data/pg_wal/????????????????????????"),
+        ("/var/lib/postgresql/data/pg_wal/xlogtemp.77", "/var/lib/postgresql/data/pg_wal/xlogtemp.[0-9]*"),
+        ("/var/lib/postgresql/data/pg_xact/000A", "/var/lib/postgresql/data/pg_xact/[0-9]*"),
+        ("/bitnami/postgresql/data/base/5/1249", "/bitnami/postgresql/data/base/[0-9]*/[0-9]*"),
+        ("/data/appendonlydir/appendonly.aof.2.incr.aof", "/data/appendonlydir/appendonly.aof.[0-9]*.incr.aof"),
+        ("/data/temp-77.rdb", "/data/temp-[0-9]*.rdb"),
+        ("/data/20261122/x.csv", "/data/[0-9]*/x.csv"),
+        ("/var/lib/nginx/proxy/1/00/0000000001", "/var/lib/nginx/proxy/[0-9]*/[0-9]*/[0-9]*"),
+        (
+            "/var/cache/nginx/c/29/b7f54b2df7773722d382f4809d65029c.0000000007",
+            "/var/cache/nginx/[0-9a-f]/[0-9a-f][0-9a-f]/????????????????????????????????.[0-9]*",
+        ),
+        ("/var/cache/nginx/c", "/var/cache/nginx/[0-9a-f]"),
+        ("/var/log/nginx/access.log.1", "/var/log/nginx/access.log.[0-9]*"),
+        ("/var/log/app/app-2026-11-25.log", "/var/log/app/app-[0-9]*-[0-9]*-[0-9]*.log"),
     ] {
         assert_eq!(path(seen), learned);
     }
@@ -51,7 +84,10 @@ fn what_stays_from_start_to_start_stays_literal() {
     for seen in [
         "/var/log/nginx/access.log",
         "/data/file1",
-        "/data/20261122/x.csv",
+        "/app/20261122/x.csv",
+        "/var/lib/app/utf8.dat",
+        "/var/cache/app/index",
+        "/srv/v/beef",
         "/opt/app-1.2.3/state",
         "/usr/lib/python3.11/__pycache__/x.cpython-311.pyc",
         "/tmp/README",
@@ -60,11 +96,12 @@ fn what_stays_from_start_to_start_stays_literal() {
         "/tmp/storage",
         "/tmp/x.mp3",
         "/templates/page12",
+        "/app/phpabcdef",
         "/data/template12",
         "/data/deadbeef",
-        "/data/#12/x",
+        "/app/#12/x",
         "/..data/x",
-        "/data/..2026_11_22/x",
+        "/app/..2026_11_22/x",
         "/proc/sys/net/core/somaxconn",
         "/proc/7x/comm",
     ] {
@@ -114,6 +151,11 @@ fn pairs() -> impl Strategy<Value = (String, String)> {
         "/tmp/#[1-9][0-9]{0,8}",
         "/cache/[0-9a-f]{64}-d",
         "/cache/[0-9A-F]{40}",
+        "/var/lib/pg/base/[1-9][0-9]{0,5}/[1-9][0-9]{3,6}_vm",
+        "/var/lib/pg/base/[1-9][0-9]{0,5}/t[1-9][0-9]{0,2}_[1-9][0-9]{3,6}",
+        "/var/lib/pg/pg_wal/0000000[0-9A-F]0000000[0-9A-F]000000[0-9A-F]{2}",
+        "/data/appendonly\\.aof\\.[1-9][0-9]{0,3}\\.base\\.rdb",
+        "/var/cache/nginx/[0-9a-f]/[0-9a-f]{2}/[0-9a-f]{32}\\.0[0-9]{9}",
         "/data/[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\\.json",
         "/run/secrets/x/\\.\\.20[0-9]{2}_[01][0-9]_[0-3][0-9]_[0-2][0-9]_[0-5][0-9]_[0-5][0-9]\\.[1-9][0-9]{1,9}/token",
     ];
@@ -123,7 +165,7 @@ fn pairs() -> impl Strategy<Value = (String, String)> {
 
 /// A path that the pattern matches, with its wildcards filled as the names that they stand for are.
 fn witness(pattern: &str) -> String {
-    let text = pattern.replace(NUMBER, "4711");
+    let text = pattern.replace(NUMBER, "4711").replace("[0-9a-f]", "c");
     let digits = if text.contains("_??_") { "20261122071236" } else { "0a1b2c3d4e5f6a7b8c9d" };
     let mut fill = digits.chars().cycle();
     text.chars().map(|c| if c == '?' { fill.next().unwrap() } else { c }).collect()

@@ -7,6 +7,7 @@
 //!  create PATH                   makes a file and opens it for writing
 //!  mkdir | rmdir | unlink | fifo PATH
 //!  rename | exchange | link FROM TO, symlink TARGET PATH
+//!  truncate PATH                 cuts it by its name; truncate-open: opens it, says so, and cuts it after a line of input
 //!  chmod PATH, chown PATH
 //!  map PATH                      maps it as executable
 //!  protect PATH                  maps it for reading and then makes that executable
@@ -18,6 +19,7 @@
 //!  serve ADDRESS:PORT            binds a TCP socket and listens
 //!  listen PROTOCOL ADDRESS:PORT  listens without binding; the address is for its family
 //!  exec-memory                   executes a memory file
+//!  exec-at PATH                  opens it and executes what is open by `execveat` with an empty path; exec-memory-at: a memory file
 //!  exec-deleted PATH             opens it, removes it, and executes what is open
 //!  exec-open PATH                opens it and executes what is open
 //!  in-root FOLDER OPERATION...   the same after `chroot`
@@ -25,9 +27,11 @@
 //!  flood FOLDER COUNT            opens so many names there for writing, and says how many were denied
 //!  socket, chroot, setuid, trace-child, mount, bpf, ... what needs a capability, a privilege or a kind of socket: privilege.rs
 //!  ring, ring-write PATH, ...    the same by an io_uring: ring.rs
+//!  mix STOP                      allowed and forbidden operations in turn until that file is there: mix.rs
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
+mod mix;
 mod privilege;
 mod ring;
 mod sockets;
@@ -61,11 +65,15 @@ fn main() -> ExitCode {
         ["exchange", from, to] => renameat_with(CWD, from, CWD, to, RenameFlags::EXCHANGE).map_err(io::Error::from),
         ["link", from, to] => fs::hard_link(from, to),
         ["symlink", target, path] => std::os::unix::fs::symlink(target, path),
+        ["truncate", path] => truncate(path),
+        ["truncate-open", path] => truncate_open(path),
         ["chmod", path] => chmodat(CWD, path, Mode::RWXU, AtFlags::empty()).map_err(io::Error::from),
         ["chown", path] => std::os::unix::fs::chown(path, Some(1), Some(1)),
         ["protect", path] => fs::File::open(path).and_then(|file| protect(&file)),
         ["map", path] => fs::File::open(path).and_then(|file| map(&file)),
         ["exec-memory"] => exec_memory(),
+        ["exec-memory-at"] => own_memory().and_then(|file| Err(exec_at(&file))),
+        ["exec-at", path] => fs::File::open(path).map(|file| exec_at(&file)).and_then(Err),
         ["exec-open", path] => fs::File::open(path).map(|file| exec_open(&file)).and_then(Err),
         ["exec-deleted", path] => fs::File::open(path).and_then(|file| fs::remove_file(path).map(|()| exec_open(&file))).and_then(Err),
         ["in-root", folder, ref rest @ ..] => std::os::unix::fs::chroot(folder)
@@ -80,6 +88,10 @@ fn main() -> ExitCode {
                 fs::OpenOptions::new().write(true).create(true).truncate(false).open(name).is_err_and(|error| is_denial(&error))
             });
             println!("denied {}", denied.count());
+            return ExitCode::SUCCESS;
+        }
+        ["mix", stop] => {
+            mix::run_until(stop.as_ref());
             return ExitCode::SUCCESS;
         }
         ["loop-exec", path, seconds] => {
@@ -137,14 +149,44 @@ fn exec_open(file: &fs::File) -> io::Error {
     Command::new(format!("/proc/self/fd/{}", file.as_raw_fd())).exec()
 }
 
+/// Cuts a file that is not open.
+fn truncate(path: &str) -> io::Result<()> {
+    let path = std::ffi::CString::new(path)?;
+    // SAFETY: the text ends as the kernel expects, and lives as long as the call.
+    if unsafe { libc::truncate(path.as_ptr(), 0) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Cuts a file that was opened before.
+fn truncate_open(path: &str) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    println!("open");
+    io::stdin().read_line(&mut String::new())?;
+    file.set_len(0)
+}
+
 fn is_denial(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::PERM)
 }
 
+/// Executes an open file by its descriptor alone; returns only where that fails.
+fn exec_at(file: &fs::File) -> io::Error {
+    let words = [c"attempt".as_ptr(), ptr::null()];
+    // SAFETY: texts and lists end as the kernel expects, and live as long as the call.
+    unsafe {
+        libc::syscall(libc::SYS_execveat, file.as_raw_fd(), c"".as_ptr(), words.as_ptr(), words.as_ptr().add(1), libc::AT_EMPTY_PATH)
+    };
+    io::Error::last_os_error()
+}
+
 fn exec_memory() -> io::Result<()> {
+    own_memory().and_then(|file| Err(exec_open(&file)))
+}
+
+/// This program in a memory file.
+fn own_memory() -> io::Result<fs::File> {
     let file = memfd_create("attempt", MemfdFlags::empty())?;
     fs::copy("/proc/self/exe", format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    Err(exec_open(&fs::File::from(file)))
+    Ok(file.into())
 }
 
 fn loop_exec(path: &str, seconds: u64) -> (u64, u64) {

@@ -38,6 +38,7 @@ pub(crate) fn attempt(words: &[&str]) -> Option<io::Result<()>> {
         ["bpf-open", pin] => bpf_open(pin),
         ["perf"] => perf(),
         ["module"] => module(),
+        ["module-file", file] => module_file(file),
         // No segments: what was loaded before is unloaded, which is nothing.
         ["kexec"] => raw(libc::SYS_kexec_load, [0; 6]),
         ["add-key"] => call(libc::SYS_add_key, &[&path("user"), &path("attempt"), &path("x")], &[1, KEY_SPEC_PROCESS_KEYRING]),
@@ -212,6 +213,15 @@ fn module() -> io::Result<()> {
     let parameters = path("");
     match raw(libc::SYS_init_module, [address(&mut image), 64, parameters.as_ptr() as c_long, 0, 0, 0]) {
         // The kernel asked, and then found that it is no module.
+        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => Ok(()),
+        other => other,
+    }
+}
+
+/// The same from a file.
+fn module_file(file: &str) -> io::Result<()> {
+    let parameters = path("");
+    match open(file).and_then(|fd| raw(libc::SYS_finit_module, [fd, parameters.as_ptr() as c_long, 0, 0, 0, 0])) {
         Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => Ok(()),
         other => other,
     }
