@@ -17,6 +17,7 @@ Examples:
   portcullis check -o sarif deploy/ > portcullis.sarif
   portcullis test policies/
   portcullis convert policies/image-registries/policy.yaml
+  portcullis definitions | kubectl apply --server-side -f -
   portcullis explain runAsNonRoot
   portcullis break-glass --dry-run
 
@@ -40,6 +41,8 @@ pub enum Command {
     Test(TestArgs),
     /// Write policies as Kubernetes' own, and say what is lost
     Convert(ConvertArgs),
+    /// Write the definitions of Portcullis' resources, for kubectl apply
+    Definitions,
     /// Say what a check forbids, and why
     Explain(ExplainArgs),
     /// Take the admission webhook out of force, or back; asks the API server alone
@@ -223,7 +226,7 @@ mod tests {
     fn the_examples_in_the_help_are_valid_command_lines() {
         let lines = EXAMPLES.lines().filter_map(|line| line.find("portcullis ").map(|start| &line[start..]));
         for line in lines {
-            let words = line.split(" > ").next().unwrap().split_whitespace();
+            let words = line.split(['>', '|']).next().unwrap().split_whitespace();
             assert!(Args::try_parse_from(words).is_ok(), "{line}");
         }
     }

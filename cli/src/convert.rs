@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use portcullis_admission::policy::export;
-use portcullis_api::PolicyResource;
+use portcullis_api::{PolicyResource, admission_policy, policy_exception, workload_profile};
 use serde::Serialize;
 
 use crate::Status;
@@ -45,6 +45,20 @@ pub fn run(args: &ConvertArgs, output: &mut impl Write) -> io::Result<Status> {
         write_document(&binding, output)?;
     }
     Ok(if first && status == Status::Passed { Status::Failed } else { status })
+}
+
+/// Writes the definitions of the resources, as one file.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn write_definitions(output: &mut impl Write) -> io::Result<Status> {
+    for (index, definition) in [admission_policy::crd(), policy_exception::crd(), workload_profile::crd()].iter().enumerate() {
+        if index > 0 {
+            writeln!(output, "---")?;
+        }
+        write_document(definition, output)?;
+    }
+    Ok(Status::Passed)
 }
 
 fn write_document(document: &impl Serialize, output: &mut impl Write) -> io::Result<()> {

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()),
         Command::Test(args) => cases::run(&args, &mut io::stdout().lock()),
         Command::Convert(args) => convert::run(&args, &mut io::stdout().lock()),
+        Command::Definitions => convert::write_definitions(&mut io::stdout().lock()),
         Command::Explain(args) => explain::run(&args, &mut io::stdout().lock()),
         Command::BreakGlass(args) => break_glass::run(&args, &mut io::stdout().lock()),
         Command::Uninstall(args) => uninstall::run(&args, &mut io::stdout().lock()),

@@ -156,6 +156,14 @@ fn converts_what_kubernetes_can_have_and_says_what_is_lost() {
 }
 
 #[test]
+fn writes_the_definitions_of_all_resources() {
+    let output = text(&portcullis(&["definitions"], "").stdout);
+    for name in ["admissionpolicies.portcullis.dev", "policyexceptions.portcullis.dev", "workloadprofiles.portcullis.dev"] {
+        assert!(output.contains(&format!("name: {name}\n")), "{name}\n{output:.400}");
+    }
+}
+
+#[test]
 fn explains_policies_and_controls() {
     let output = portcullis(&["explain", "image-registries:registry", "hostNamespaces", "no-latest-tag"], "");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));

@@ -31,7 +31,7 @@ pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
     doc = "One thing that a policy forbids, allowed to whom it says, for as long as it says.",
     printcolumn = r#"{"name":"Policy","type":"string","jsonPath":".spec.policy"}"#,
     printcolumn = r#"{"name":"Controls","type":"string","jsonPath":".spec.controls"}"#,
-    printcolumn = r#"{"name":"Expires","type":"date","jsonPath":".spec.expires"}"#,
+    printcolumn = r#"{"name":"Expires","type":"string","jsonPath":".spec.expires"}"#,
     printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
