@@ -129,7 +129,10 @@ fn changed(configuration: &DynamicObject, change: Move) -> Result<Option<Dynamic
         },
     };
     match (change, broken) {
-        (Move::Undo, _) => _ = after.annotations_mut().remove(BREAK_GLASS_ANNOTATION),
+        (Move::Undo, _) => {
+            after.annotations_mut().remove(BREAK_GLASS_ANNOTATION);
+            after.metadata.annotations.take_if(|left| left.is_empty());
+        }
         // What was before the first change is what an undo restores.
         (_, Some(_)) if wanted == webhooks => return Ok(None),
         (_, Some(_)) => {}
