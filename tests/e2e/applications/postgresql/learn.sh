@@ -10,7 +10,7 @@ else
 fi
 same 3000 "$(sql 'CREATE TEMPORARY TABLE sorted AS SELECT * FROM orders ORDER BY item; SELECT count(*) FROM sorted')"
 sql 'VACUUM orders'
-sql 'VACUUM FULL orders'
+sql 'VACUUM FULL'
 sql 'CHECKPOINT'
 sql 'SELECT pg_switch_wal()' >/dev/null
 same t "$(sql 'SELECT pg_reload_conf()')"
