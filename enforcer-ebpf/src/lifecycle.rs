@@ -1,26 +1,33 @@
 //! Containers and tasks that come and go.
 //!
 //! A new cgroup is given its container at `cgroup_mkdir`, before a process can be in it and whether or not the agent runs: its parent's, or,
-//! where the parent has none, the one that the table of profile 0 names by the cgroup's path.
+//! where the parent has none, the one that the table of profile 0 names by the cgroup's path. Of a pod's container that table says only that
+//! it is one; its profile is found by the end of the pod's path.
 
 use aya_ebpf::{
-    helpers::generated::bpf_probe_read_kernel_str,
+    helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_kernel_str},
     macros::{btf_tracepoint, lsm},
     programs::{BtfTracePointContext, LsmContext},
 };
-use portcullis_abi::{Container, ContainerLife, Counter, Mode, Operation, SELECTORS};
+use portcullis_abi::{
+    Container, ContainerLife, Counter, Losses, Mode, NO_CONTAINER, Operation, SELECTORS, Share, UNKNOWN_POD,
+    counter::LOST_KINDS,
+    pod::{TAIL, Tail},
+};
 
 use crate::{
     judge::{self, defer_to_earlier},
-    kernel::{CGROUP_NODE, CGROUP_ROOT, CGROUP_ROOT_HIERARCHY, NODE_ID, NODE_PARENT, Typed},
-    maps::{ARMED, CONTAINERS, FREE, LIVES, LOST, TASKS, count},
+    kernel::{CGROUP_NODE, CGROUP_ROOT, CGROUP_ROOT_HIERARCHY, NODE_ID, NODE_NAME, NODE_PARENT, Typed},
+    maps::{ARMED, CONTAINERS, FREE, LIVES, LOST, PODS, SHARES, TASKS, count},
     report,
-    scratch::{self, Claim},
+    scratch::{self, Claim, masked},
     subject::{self, Found, Subject},
 };
 
 /// How long a cgroup's path can be: the length of the kernel's buffer (`TRACE_CGROUP_PATH_LEN`, `kernel/cgroup/cgroup-internal.h`).
 const CGROUP_PATH_MAX: u32 = 1024;
+/// How long the name of a cgroup can be, its NUL included (`NAME_MAX`, `include/uapi/linux/limits.h`).
+const NAME_MAX: u32 = 256;
 /// The child's state could not be kept.
 const ENOMEM: i32 = 12;
 
@@ -45,7 +52,7 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
             let length = unsafe { bpf_probe_read_kernel_str(scratch.bytes().cast(), CGROUP_PATH_MAX, path as *const _) };
             // The terminating NUL is counted.
             if length > 1 && length <= i64::from(CGROUP_PATH_MAX) {
-                made(scratch, id, length as usize - 1);
+                made(scratch, id, node, length as usize - 1);
             }
             0
         },
@@ -55,14 +62,17 @@ pub fn cgroup_mkdir(ctx: BtfTracePointContext) -> i32 {
 
 /// Gives the new cgroup a container where its path is one's.
 #[inline(always)]
-fn made(scratch: Claim, id: u64, length: usize) {
+fn made(scratch: Claim, id: u64, node: Typed, length: usize) {
     let word = judge::profile(SELECTORS);
     if word.mode() == Mode::Absent {
         return;
     }
-    let profile = judge::accepted(word, scratch, 0, length);
-    if profile == 0 {
+    let mut profile = judge::accepted(word, scratch, 0, length);
+    if profile == 0 || profile >= NO_CONTAINER {
         return;
+    }
+    if profile == UNKNOWN_POD {
+        profile = profile_of_pod(scratch, node, length);
     }
     let Ok(Some(slot)) = FREE.pop() else {
         count(Counter::SlotsExhausted);
@@ -71,17 +81,41 @@ fn made(scratch: Claim, id: u64, length: usize) {
     if let Some(container) = CONTAINERS.get_ptr_mut(slot)
         && let Some(life) = LIVES.get_ptr_mut(slot)
         && let Some(lost) = LOST.get_ptr_mut(slot)
+        && let Some(share) = SHARES.get_ptr_mut(slot)
     {
         // SAFETY: the slot is ours since it was popped, and no task can look it up before it is armed.
         unsafe {
             *life = ContainerLife { adopt_before: 0, entries: 0 };
-            *lost = 0;
+            *lost = Losses { of: [0; LOST_KINDS] };
+            *share = Share { mark: 0, before: 0, since: 0 };
             *container = Container::new(id, profile);
         }
         arm(id, slot);
         let subject = Subject { slot, profile, cgroup: id, session: 0, state: core::ptr::null_mut() };
         report::tell_life(&subject, scratch, Operation::ContainerMade, length);
     }
+}
+
+/// The profile of containers of the pod in whose cgroup this one is made. The path in the scratch memory is the pod's, a slash and the
+/// cgroup's own name.
+#[inline(always)]
+fn profile_of_pod(scratch: Claim, node: Typed, length: usize) -> u32 {
+    let mut tail: Tail = [0; TAIL];
+    // SAFETY: the name is written behind the path, into memory that is ours; what is read lies before it, under a visible mask.
+    let found = unsafe {
+        let name = scratch.bytes().add(CGROUP_PATH_MAX as usize).cast();
+        let own = bpf_probe_read_kernel_str(name, NAME_MAX, node.pointer(&NODE_NAME).0.cast());
+        // The name's NUL is counted, and stands for the slash before it.
+        let before = length.wrapping_sub(own as usize).wrapping_sub(TAIL);
+        let at = masked(before, CGROUP_PATH_MAX as usize - 1);
+        at == before && bpf_probe_read_kernel(tail.as_mut_ptr().cast(), TAIL as u32, scratch.bytes().add(at).cast()) == 0
+    };
+    // SAFETY: entries are words that user space writes whole.
+    if found && let Some(&profile) = unsafe { PODS.get(&tail) } {
+        return profile;
+    }
+    count(Counter::UnknownPod);
+    UNKNOWN_POD
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@
 //!   ├─ path::resolve      what is the object called?          its name, or why it has none
 //!   ├─ judge::judge       what does the profile say?          one table step a byte, then `portcullis_abi::decide`
 //!   └─ report::tell       what must user space know?          at most once a window for like events
+//!  carry.rs               what tasks have from an object of another layout
 //!  lifecycle.rs           cgroups and tasks that come and go: containers are armed before a process can be in them
 //! ```
 //!
@@ -24,6 +25,7 @@ mod atomic;
 mod bind;
 mod cache;
 mod capability;
+mod carry;
 mod entry;
 mod exec;
 mod file;

@@ -8,7 +8,9 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue},
 };
 use core::{ffi::c_void, ptr};
-use portcullis_abi::{CONTAINERS_MAX, Container, ContainerLife, Counter, PROFILES_MAX, TaskState};
+use portcullis_abi::{
+    CONTAINERS_MAX, Container, ContainerLife, Counter, Losses, PROFILES_MAX, Share, TaskState, name::NAME_SIZE, pod::Tail, share::RING,
+};
 use portcullis_matcher::CHUNK_SLOTS;
 
 use crate::{kernel::Typed, scratch::Scratch};
@@ -88,9 +90,22 @@ pub static SEEN: LruHashMap<SeenKey, Seen> = LruHashMap::with_max_entries(32 * 1
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::ALL.len() as u32, 0);
 
-/// Events that found no room, by container. Key: slot. Zeroed when the slot is taken.
+/// Events that found no room, by container and kind. Key: slot. Zeroed when the slot is taken.
 #[map]
-pub static LOST: Array<u64> = Array::with_max_entries(CONTAINERS_MAX, 0);
+pub static LOST: Array<Losses> = Array::with_max_entries(CONTAINERS_MAX, 0);
+
+/// What each container has in [`EVENTS`]. Key: slot. Zeroed when the slot is taken. Two processors that take at once may lose one's bytes.
+#[map]
+pub static SHARES: Array<Share> = Array::with_max_entries(CONTAINERS_MAX, 0);
+
+/// The profile of containers of a pod whose names are not known yet. Key: the end of the path of the pod's cgroup, in each way in which it
+/// may be written. Written by user space. Absent: nobody has told of the pod.
+#[map]
+pub static PODS: HashMap<Tail, u32> = HashMap::with_max_entries(4 * CONTAINERS_MAX, BPF_F_NO_PREALLOC);
+
+/// What each profile is called. Key: profile. Written by user space before [`PROFILES`], and read by user space alone.
+#[map]
+pub static NAMES: HashMap<u32, [u8; NAME_SIZE]> = HashMap::with_max_entries(PROFILES_MAX, BPF_F_NO_PREALLOC);
 
 /// How many judgements can be under way on one processor: one, and those that preempt it.
 pub const SCRATCHES: u32 = 3;
@@ -101,11 +116,15 @@ pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(SCRATCH
 
 /// Events, as `portcullis_abi::event` lays them out. A reader that is late loses the newest, and the loss is counted.
 #[btf_map]
-pub static EVENTS: RingBuf<u8, { 4 << 20 }> = RingBuf::new();
+pub static EVENTS: RingBuf<u8, RING> = RingBuf::new();
 
 /// What is kept with each task of a workload. Absent: the task descends from no container's first exec.
 #[btf_map]
 pub static TASKS: TaskStorage = TaskStorage::new();
+
+/// [`TASKS`] of the object of another layout, of which this one takes over; an empty map of its own otherwise.
+#[btf_map]
+pub static OLD_TASKS: TaskStorage = TaskStorage::new();
 
 /// `BPF_MAP_TYPE_TASK_STORAGE`, which aya does not wrap: the members are what the loader reads from BTF.
 #[repr(C)]

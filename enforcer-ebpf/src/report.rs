@@ -1,17 +1,20 @@
 //! Telling user space: each like thing once a window, with a count of those that were not told.
 
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_user,
-    bpf_ringbuf_output,
+use aya_ebpf::{
+    bindings::{BPF_RB_CONS_POS, BPF_RB_PROD_POS},
+    helpers::generated::{
+        bpf_get_current_pid_tgid, bpf_get_current_uid_gid, bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_probe_read_user,
+        bpf_ringbuf_output, bpf_ringbuf_query,
+    },
 };
 use portcullis_abi::{
-    Action, Counter, EventHeader, Operation, PATH_MAX, ProfileWord, Resolution, access::Access, event::ARGUMENTS_MAX,
+    Action, Counter, EventHeader, Operation, PATH_MAX, ProfileWord, Resolution, access::Access, counter::LOST_KINDS, event::ARGUMENTS_MAX,
     subject::EXECUTABLE_MAX,
 };
 
 use crate::{
     kernel::{FACTOR, HASH_SEED, MM_ARG_END, MM_ARG_START, TASK_LEADER, TASK_MM, TASK_PARENT, TASK_START, TASK_TGID, current, global},
-    maps::{EVENTS, LOST, SEEN, Seen, SeenKey, count},
+    maps::{EVENTS, LOST, SEEN, SHARES, Seen, SeenKey, count},
     repeat::{CONTINUE, STOP, repeat},
     scratch::{Claim, masked},
     subject::Subject,
@@ -115,7 +118,7 @@ fn send(subject: &Subject, generation: u32, scratch: Claim, told: Told, repeats:
         (*header).executable_len = executable_len as u16;
         (*header).arguments_len = arguments_len as u16;
         (*header).object_len = object_len as u16;
-        output(event.cast(), EventHeader::SIZE + length, subject.slot)
+        output(event.cast(), EventHeader::SIZE + length, subject.slot, told.action as usize)
     }
 }
 
@@ -154,22 +157,44 @@ pub fn tell_life(subject: &Subject, scratch: Claim, operation: Operation, length
             object_len: length as u16,
             padding2: [0; 14],
         };
-        output(event.cast(), EventHeader::SIZE + length, subject.slot);
+        output(event.cast(), EventHeader::SIZE + length, subject.slot, 0);
     }
 }
 
+/// Puts an event into the ring; what finds no room is counted under its kind, the number of its action or 0.
 #[inline(always)]
-unsafe fn output(event: *mut u8, length: usize, slot: u32) -> bool {
+unsafe fn output(event: *mut u8, length: usize, slot: u32, kind: usize) -> bool {
+    let ring = (&raw const EVENTS).cast_mut().cast();
     // SAFETY: the verifier checks that `length` bytes can be read.
-    if unsafe { bpf_ringbuf_output((&raw const EVENTS).cast_mut().cast(), event.cast(), length as u64, 0) } == 0 {
+    if has_room(slot, length) && unsafe { bpf_ringbuf_output(ring, event.cast(), length as u64, 0) } == 0 {
         return true;
     }
-    count(Counter::EventLost);
+    let kind = kind & (LOST_KINDS - 1);
+    count(match kind {
+        0 => Counter::LifeLost,
+        1 => Counter::ObservationLost,
+        2 => Counter::WouldBlockLost,
+        _ => Counter::DenialLost,
+    });
     if let Some(lost) = LOST.get_ptr_mut(slot) {
-        // SAFETY: an entry of the map; a lost count between processors leaves it above 0 all the same.
-        unsafe { *lost += 1 };
+        // SAFETY: an entry of the map, its index masked; a count that two processors make at once leaves it above 0 all the same.
+        unsafe { *(&raw mut (*lost).of).cast::<u64>().add(kind) += 1 };
     }
     false
+}
+
+/// Whether the container may put so many bytes into the ring: see `portcullis_abi::share`.
+#[inline(always)]
+fn has_room(slot: u32, length: usize) -> bool {
+    let ring = || (&raw const EVENTS).cast_mut().cast();
+    // SAFETY: the helper only reads how far the ring was read and written.
+    let (read, written) =
+        unsafe { (bpf_ringbuf_query(ring(), u64::from(BPF_RB_CONS_POS)), bpf_ringbuf_query(ring(), u64::from(BPF_RB_PROD_POS))) };
+    match SHARES.get_ptr_mut(slot) {
+        // SAFETY: an entry of the map.
+        Some(share) => unsafe { (*share).take(length as u64, read, written) },
+        None => true,
+    }
 }
 
 /// A hash under way.

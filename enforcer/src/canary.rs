@@ -6,7 +6,7 @@
 //! attempts what is not, and tells what came of it.
 
 use anyhow::{Context as _, bail};
-use portcullis_abi::{Container, Mode, ProfileWord};
+use portcullis_abi::{CANARY, Container, Mode, ProfileWord};
 use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule};
 use portcullis_profile::compile;
 use rustix::{
@@ -29,7 +29,6 @@ use std::{
 };
 
 use crate::{
-    agent::CANARY,
     kernel::{maps::Maps, tables::Tables},
     key::path,
 };

@@ -22,6 +22,8 @@ pub enum Command {
         after_help = "Example:\n  portcullis-enforcer run --standalone --profiles /etc/portcullis/profiles --containers '/portcullis/*/*/*'\n\n\
                             A container is a cgroup (v2) whose path ends in NAMESPACE/PROFILE/CONTAINER, as\n\
                             /portcullis/shop/deployment-web/web. A workload without a profile is learned.\n\n\
+                            With --pods, the containers of Kubernetes' pods are found by the UID in their cgroups' names:\n\
+                            each file in that folder tells of one pod, before its first container is made.\n\n\
                             Exit status: 0 ended by a signal, 1 could not go on, 2 usage, 3 this kernel cannot enforce,\n\
                             4 the canary was not denied."
     )]
@@ -50,8 +52,12 @@ pub struct Run {
     #[arg(long, value_name = "DIR")]
     pub profiles: PathBuf,
     /// Which cgroups are containers: a pattern below the root of the hierarchy that ends in /*/*/*.
-    #[arg(long, value_name = "GLOB-OF-CGROUPS")]
-    pub containers: Selector,
+    #[arg(long, value_name = "GLOB-OF-CGROUPS", required_unless_present = "pods")]
+    pub containers: Option<Selector>,
+    /// The folder that tells of this node's pods, one file each (*.yaml, *.json): uid, namespace, profile, and containers, each with its ID
+    /// once that is known. It is watched. Containers of other pods are reported.
+    #[arg(long, value_name = "DIR")]
+    pub pods: Option<PathBuf>,
     /// Append events to this file, one JSON object a line, instead of writing them to standard output.
     #[arg(long, value_name = "FILE")]
     pub events: Option<PathBuf>,

@@ -1,18 +1,19 @@
-//! The containers that are there already: cgroups that the selector matches, found by walking the hierarchy.
+//! The containers that are there already: cgroups that have a container's name, found by walking the hierarchy.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
 };
 
-use crate::key::{ContainerKey, Selector};
+use crate::{names::Names, pods::Whose};
 
 /// A container's cgroup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The container.
-    pub key: ContainerKey,
+    /// Whose it is.
+    pub whose: Whose,
     /// The cgroup's inode number.
     pub cgroup: u64,
     /// Its path below the root of the hierarchy.
@@ -23,20 +24,36 @@ pub struct Found {
 ///
 /// # Errors
 /// Where `root` itself cannot be read.
-pub fn containers(root: &Path, selector: &Selector) -> io::Result<Vec<Found>> {
+pub fn containers(root: &Path, names: &Names) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
     let mut pending: Vec<_> = children(root)?;
     while let Some(folder) = pending.pop() {
         let Ok(below) = folder.strip_prefix(root) else { continue };
         let mut path = b"/".to_vec();
         path.extend(below.as_os_str().as_bytes());
-        let Some(key) = selector.key(&path) else {
+        let Some(whose) = names.whose(&path) else {
             pending.extend(children(&folder).unwrap_or_default());
             continue;
         };
         if let Ok(metadata) = fs::metadata(&folder) {
-            found.push(Found { key, cgroup: metadata.ino(), path: String::from_utf8_lossy(&path).into_owned() });
+            found.push(Found { whose, cgroup: metadata.ino(), path: String::from_utf8_lossy(&path).into_owned() });
         }
+    }
+    Ok(found)
+}
+
+/// The path of every cgroup below `root`, from there, by its inode number.
+///
+/// # Errors
+/// Where `root` itself cannot be read.
+pub fn paths(root: &Path) -> io::Result<BTreeMap<u64, String>> {
+    let mut found = BTreeMap::new();
+    let mut pending = children(root)?;
+    while let Some(folder) = pending.pop() {
+        if let (Ok(below), Ok(metadata)) = (folder.strip_prefix(root), fs::metadata(&folder)) {
+            found.insert(metadata.ino(), format!("/{}", below.display()));
+        }
+        pending.extend(children(&folder).unwrap_or_default());
     }
     Ok(found)
 }
@@ -68,7 +85,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("p/shop/web/web/nested/deeper")).unwrap();
         fs::create_dir_all(root.path().join("system/a/b/c")).unwrap();
-        let found = containers(root.path(), &"/p/*/*/*".parse().unwrap()).unwrap();
+        let found = containers(root.path(), &Names::new(Some("/p/*/*/*".parse().unwrap()), None)).unwrap();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].path, "/p/shop/web/web");
         assert_eq!(found[0].cgroup, fs::metadata(root.path().join("p/shop/web/web")).unwrap().ino());

@@ -5,11 +5,15 @@
 //!  fields      offsets of structure members from the kernel's BTF
 //!  pins        the folder below bpffs that holds maps and links, and outlives the agent
 //!  load        object → programs, attached and pinned; or what an earlier agent has pinned, taken over
+//!  live        whether what should judge does
+//!  features    what the kernel may lack, and which rules that turns off
 //!  maps        the maps, typed
 //!  tables      which chunks a table occupies; switching a profile in one store
 //! ```
 
+pub mod features;
 pub mod fields;
+pub mod live;
 pub mod load;
 pub mod maps;
 pub mod pins;

@@ -1,7 +1,7 @@
 //! What a container is called, and which cgroups are containers.
 
 use portcullis_api::PathPattern;
-use portcullis_matcher::{Builder, CompileError, Pattern, PatternError, Table, pattern::escape};
+use portcullis_matcher::{Builder, CompileError, Pattern, PatternError, pattern::escape};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 use thiserror::Error;
 
@@ -16,9 +16,36 @@ pub struct ContainerKey {
     pub container: String,
 }
 
+impl ContainerKey {
+    /// The key of what is pending for a pod's containers: those whose names are not known yet.
+    #[must_use]
+    pub fn pending(namespace: &str, profile: &str) -> Self {
+        Self { namespace: namespace.to_owned(), profile: profile.to_owned(), container: String::new() }
+    }
+
+    /// Whether the container's name is not known. No container's name is empty.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        self.container.is_empty()
+    }
+
+    /// The key that is written so; `None` where none is.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (namespace, rest) = text.split_once('/')?;
+        let (profile, container) = rest.split_once('/')?;
+        let container = if container == PENDING { "" } else { container };
+        Some(Self { namespace: namespace.to_owned(), profile: profile.to_owned(), container: container.to_owned() })
+    }
+}
+
+/// What stands for the name of a container that is not known yet. No name has parentheses.
+const PENDING: &str = "(pending)";
+
 impl fmt::Display for ContainerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.namespace, self.profile, self.container)
+        let container = if self.is_pending() { PENDING } else { &self.container };
+        write!(f, "{}/{}/{container}", self.namespace, self.profile)
     }
 }
 
@@ -71,13 +98,12 @@ impl Selector {
         Some(ContainerKey { namespace: named(namespace)?, profile: named(profile)?, container: named(container)? })
     }
 
-    /// The table that names containers by the paths of their cgroups: the index of each known container's profile, and `unknown` for others.
+    /// What names containers by the paths of their cgroups: the index of each known container's profile, and `unknown` for others.
     ///
     /// # Errors
     /// Where there are more containers than a table holds.
-    pub fn table(&self, profiles: &BTreeMap<ContainerKey, u32>, unknown: u32) -> Result<Table, CompileError> {
+    pub fn add_to(&self, builder: &mut Builder, profiles: &BTreeMap<ContainerKey, u32>, unknown: u32) -> Result<(), CompileError> {
         // Indices of known containers are above `unknown`, so the larger is the more specific.
-        let mut builder = Builder::new(u32::max);
         builder.add(&self.pattern, unknown)?;
         for (key, index) in profiles {
             let names = [&key.namespace, &key.profile, &key.container].map(|name| escape(name.as_bytes()));
@@ -86,7 +112,7 @@ impl Selector {
                 builder.add(&pattern, *index)?;
             }
         }
-        builder.build()
+        Ok(())
     }
 }
 
@@ -128,9 +154,18 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_read_as_it_is_written() {
+        for key in [key("shop", "deployment-web", "web"), ContainerKey::pending("shop", "deployment-web")] {
+            assert_eq!(ContainerKey::parse(&key.to_string()), Some(key));
+        }
+    }
+
+    #[test]
     fn the_table_prefers_a_known_container() {
         let selector: Selector = "/p/*/*/*".parse().unwrap();
-        let table = selector.table(&[(key("a", "b", "c"), 7)].into(), 1).unwrap();
+        let mut builder = Builder::new(u32::max);
+        selector.add_to(&mut builder, &[(key("a", "b", "c"), 7)].into(), 1).unwrap();
+        let table = builder.build().unwrap();
         assert_eq!(table.accept_of(b"/p/a/b/c"), 7);
         assert_eq!(table.accept_of(b"/p/a/b/d"), 1);
         assert_eq!(table.accept_of(b"/q/a/b/c"), 0);

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
             log(args.log_format);
             return exit_of_run(runtime().and_then(|runtime| runtime.block_on(run::run(&args, &host))));
         }
-        Command::Status(args) => status::read(&host.bpffs).map(|status| show(args.output, status)),
+        Command::Status(args) => status::read(&host).map(|status| show(args.output, status)),
         Command::Detach(args) => status::detach(&host.bpffs).map(|detached| match args.output {
             Format::Json => println!("{}", serde_json::json!({ "detached": detached })),
             Format::Text if detached => println!("detached: nothing is enforced any more"),

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use std::{path::Path, time::Duration};
+use std::{path::PathBuf, time::Duration};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{SignalKind, signal},
@@ -12,21 +12,25 @@ use tokio::{
 };
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Ends},
     canary, cli,
     kernel::{
+        features::Missing,
         load::{self, Loaded},
         maps::{self, Maps},
         pins::Pins,
         preflight::{self, Host, PreflightError},
     },
+    names::Names,
+    pods::{Folder, PodSource},
+    privilege,
     report::{Clock, Sink},
     store::Store,
 };
 
 /// How long observations are collected before they are learned.
 const LEARN_AFTER: Duration = Duration::from_millis(500);
-/// How long changes to the profiles' folder are collected before they are read.
+/// How long changes to the folders are collected before they are read.
 const RELOAD_AFTER: Duration = Duration::from_millis(100);
 /// KiB in a MiB, and in a chunk.
 const CHUNKS_IN_MIB: u32 = 1024 / 16;
@@ -52,23 +56,40 @@ pub enum RunError {
 pub async fn run(args: &cli::Run, host: &Host) -> Result<(), RunError> {
     preflight::check(host)?;
     let pins = Pins::open(&host.bpffs).context("cannot use bpffs")?;
-    let loaded = load::ensure(&pins, &host.btf, args.table_memory * CHUNKS_IN_MIB).context("cannot enforce")?;
+    let (loaded, unread) = load::ensure(&pins, &host.btf, args.table_memory * CHUNKS_IN_MIB).context("cannot enforce")?;
     let kernel = Maps::open(&pins.maps()).context("cannot use the pinned maps")?;
     let events = maps::events(&pins.maps()).context("cannot use the pinned maps")?;
-    let store = Store::new(&args.profiles, &args.state.join("last-good")).context("cannot use the profiles")?;
-    let sink = Sink::open(args.events.as_deref()).context("cannot open the file for events")?;
-    let mut agent = Agent::new(kernel, host.cgroup_root.clone(), args.containers.clone(), store, sink)?;
-
-    // Before anything is read, so that no change falls between.
-    let (changes, watched) = mpsc::channel(1);
-    let _watcher = watch(&args.profiles, changes).context("cannot watch the profiles")?;
+    let types = btf_rs::Btf::from_file(&host.btf).context("cannot read the kernel's type information")?;
+    let pods = args.pods.as_deref().map(Folder::new).transpose().context("cannot use the pods")?;
+    let ends = Ends {
+        cgroup_root: host.cgroup_root.clone(),
+        names: Names::new(args.containers.clone(), pods.map(|pods| Box::new(pods) as Box<dyn PodSource>)),
+        store: Store::new(&args.profiles, &args.state.join("last-good")).context("cannot use the profiles")?,
+        sink: Sink::open(args.events.as_deref()).context("cannot open the file for events")?,
+        missing: Missing::of(&types),
+    };
+    for (hook, rule) in ends.missing.hooks() {
+        tracing::warn!(hook, rule, "this kernel has no such hook: what the rule is for is not judged, in any profile");
+    }
+    drop(types);
+    let mut agent = Agent::new(kernel, ends)?;
     agent.reload()?;
     let (maps, tables) = agent.kernel();
     let attempts = canary::prove(maps, tables, &host.cgroup_root).map_err(RunError::Canary)?;
-    for (program, instructions) in if let Loaded::Fresh(verified) = &loaded { verified.as_slice() } else { &[] } {
+    for (program, instructions) in loaded.verified() {
         tracing::info!(program, instructions, "program verified and attached");
     }
-    tracing::info!(taken_over = loaded == Loaded::TakenOver, canary_denied = attempts.len(), "enforcing");
+    privilege::drop_all().context("cannot give up the capabilities that are not needed any more")?;
+
+    // Watching begins threads, which must not have capabilities. What has changed before is read again.
+    let (changes, watched) = mpsc::channel(1);
+    let folders = [Some(&args.profiles), args.pods.as_ref()];
+    let _watcher = watch(folders.into_iter().flatten(), changes).context("cannot watch the folders of profiles and pods")?;
+    agent.reload()?;
+    if let Some(mut unread) = unread {
+        drain(&mut agent, &mut unread)?;
+    }
+    tracing::info!(taken_over = !matches!(loaded, Loaded::Fresh(_)), canary_denied = attempts.len(), "enforcing");
     Ok(follow(agent, events, watched).await?)
 }
 
@@ -87,9 +108,6 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
                     agent.reconcile()?;
                 }
                 ready.clear_ready();
-                if agent.has_observations() {
-                    learn_at.get_or_insert_with(|| Instant::now() + LEARN_AFTER);
-                }
             }
             Some(()) = changes.recv() => {
                 reload_at.get_or_insert_with(|| Instant::now() + RELOAD_AFTER);
@@ -104,6 +122,10 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
             }
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+        }
+        // What a container did before it had a name is learned once a pod's file names it.
+        if agent.has_observations() {
+            learn_at.get_or_insert_with(|| Instant::now() + LEARN_AFTER);
         }
     }
     drain(&mut agent, events.get_mut())?;
@@ -138,14 +160,16 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// Sends a word when something in the folder changes. One word that waits stands for any number of changes.
-fn watch(dir: &Path, changes: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+/// Sends a word when something in the folders changes. One word that waits stands for any number of changes.
+fn watch<'a>(dirs: impl Iterator<Item = &'a PathBuf>, changes: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading the files is no change. An error of the watch is answered by reading them.
         if event.map_or(true, |event| !event.kind.is_access()) {
             let _ = changes.try_send(());
         }
     })?;
-    watcher.watch(dir, RecursiveMode::NonRecursive)?;
+    for dir in dirs {
+        watcher.watch(dir, RecursiveMode::NonRecursive)?;
+    }
     Ok(watcher)
 }

@@ -29,6 +29,7 @@ macro_rules! for_each_kernel_field {
             CGROUP_ROOT "cgroup" ["root"];
             CGROUP_ROOT_HIERARCHY "cgroup_root" ["hierarchy_id"];
             NODE_ID "kernfs_node" ["id"];
+            NODE_NAME "kernfs_node" ["name"];
             NODE_PARENT "kernfs_node" ["parent", "__parent"];
             NSPROXY_MNT "nsproxy" ["mnt_ns"];
             MNT_NS_COMMON "mnt_namespace" ["ns"];

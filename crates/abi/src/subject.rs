@@ -65,6 +65,15 @@ impl ContainerLife {
     pub fn to_bytes(self) -> [u8; Self::SIZE] {
         (u128::from(self.adopt_before) | u128::from(self.entries) << 64).to_le_bytes()
     }
+
+    /// The value that the bytes of the map hold.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        let word = u128::from_le_bytes(bytes);
+        #[expect(clippy::cast_possible_truncation, reason = "the fields are taken apart")]
+        let fields = Self { adopt_before: word as u64, entries: (word >> 64) as u64 };
+        fields
+    }
 }
 
 /// What the kernel keeps with each task of a container's workload (task storage): made at the first exec or at fork, gone with the task.
@@ -107,5 +116,6 @@ mod tests {
     fn lives_lie_as_the_struct_does() {
         let life = ContainerLife { adopt_before: 1, entries: 2 };
         assert_eq!(life.to_bytes(), [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(ContainerLife::from_bytes(life.to_bytes()), life);
     }
 }

@@ -27,6 +27,7 @@ pub mod generalise;
 pub mod merge;
 pub mod normalise;
 pub mod observation;
+pub mod pending;
 
 mod cover;
 
@@ -36,6 +37,7 @@ pub use generalise::generalise;
 pub use merge::{Full, Limits, merge};
 pub use normalise::{Thresholds, normalise};
 pub use observation::{Observation, ObservedPath, Unresolvable, remedy, rule_for};
+pub use pending::pending;
 
 #[cfg(test)]
 mod laws;

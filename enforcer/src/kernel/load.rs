@@ -5,23 +5,26 @@
 //! * Pinned by another object of the same layout: the new programs are attached over the same maps, then the old ones detached. In between
 //!   both judge, and both must allow.
 
+mod error;
+
 use aya::{
     Btf, Ebpf, EbpfLoader,
+    maps::{MapData, RingBuf},
     programs::{Program, ProgramError, links::FdLink},
 };
 use sha2::{Digest, Sha256};
 use std::{
-    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
-use thiserror::Error;
 
 use super::{
     fields::{self, FieldError},
-    maps::{self, MapsError},
-    pins::{PinError, Pins},
+    maps,
+    pins::Pins,
 };
+
+pub use error::LoadError;
 
 /// The kernel programs, aligned as the ELF parser wants them.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("PORTCULLIS_EBPF_OBJECT"));
@@ -37,6 +40,14 @@ pub enum Hook {
     LsmOrUnjudged(&'static str),
     /// A tracepoint with BTF.
     Tracepoint,
+}
+
+impl Hook {
+    /// Whether a kernel may lack it.
+    #[must_use]
+    pub const fn is_optional(self) -> bool {
+        matches!(self, Self::LsmIfThere | Self::LsmOrUnjudged(_))
+    }
 }
 
 /// The programs, each named after its hook, in the order in which they are attached: what follows tasks and cgroups before what judges them.
@@ -90,58 +101,30 @@ pub const PROGRAMS: &[(&str, Hook)] = &[
     ("inode_remove_acl", Hook::LsmIfThere),
 ];
 
-/// Why the programs could not be loaded.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// A structure member is missing.
-    #[error(transparent)]
-    Field(#[from] FieldError),
-    /// The kernel's BTF could not be read by the loader.
-    #[error("cannot read the kernel's type information: {0}")]
-    Btf(#[from] aya::BtfError),
-    /// The host's mount namespace could not be identified.
-    #[error("cannot identify the host's mount namespace at {path}: {source}: the enforcer needs the host's pid namespace (hostPID: true)")]
-    HostNamespace {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// What the kernel answered.
-        source: io::Error,
-    },
-    /// The object was refused.
-    #[error("cannot load the kernel programs: {0}")]
-    Object(#[from] aya::EbpfError),
-    /// One program was refused.
-    #[error("the kernel refuses program {program}: {source}")]
-    Program {
-        /// Its name.
-        program: &'static str,
-        /// What the kernel answered; for the verifier, its log.
-        source: ProgramError,
-    },
-    /// One program could not be kept attached.
-    #[error("cannot keep program {program} attached: {source}")]
-    Link {
-        /// Its name.
-        program: &'static str,
-        /// What the kernel answered.
-        source: aya::pin::PinError,
-    },
-    /// The pins could not be used.
-    #[error(transparent)]
-    Pin(#[from] PinError),
-    /// The maps could not be used.
-    #[error(transparent)]
-    Maps(#[from] MapsError),
-}
-
 /// What loading came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Loaded {
     /// Programs were loaded: how many instructions the verifier processed for each.
-    Fresh(Vec<(&'static str, u32)>),
+    Fresh(Verified),
+    /// They were loaded, and what was attached had another layout.
+    Carried(Verified),
     /// They were attached already.
     TakenOver,
 }
+
+impl Loaded {
+    /// How many instructions the verifier processed for each program that was loaded.
+    #[must_use]
+    pub fn verified(&self) -> &[(&'static str, u32)] {
+        match self {
+            Self::Fresh(verified) | Self::Carried(verified) => verified,
+            Self::TakenOver => &[],
+        }
+    }
+}
+
+/// How many instructions the verifier processed for each program.
+pub type Verified = Vec<(&'static str, u32)>;
 
 /// Names the object this agent carries.
 #[must_use]
@@ -153,13 +136,23 @@ pub fn object_hash() -> String {
     })
 }
 
-/// Makes sure that this agent's programs are attached and pinned, and its maps exist.
+/// Makes sure that this agent's programs are attached and pinned, and its maps exist; and what nobody has read of another layout's events.
 ///
 /// `table_chunks` is the capacity for all tables together, for maps that do not exist yet.
 ///
 /// # Errors
 /// [`LoadError`]; whatever was attached before still is.
-pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, LoadError> {
+pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<(Loaded, Option<RingBuf<MapData>>), LoadError> {
+    if let Some(other) = pins.others()?.into_iter().find(|other| other.is_complete() && !pins.is_complete()) {
+        return Err(LoadError::Foreign(other.root().to_owned()));
+    }
+    let (loaded, unread) = (ensure_own(pins, btf, table_chunks)?, None);
+    pins.remove(pins.others()?)?;
+    Ok((loaded, unread))
+}
+
+/// The same, where nothing of another layout is in force.
+fn ensure_own(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, LoadError> {
     let hash = object_hash();
     let fresh_maps = !pins.maps().exists();
     let needed = PROGRAMS.iter().filter(|(_, hook)| matches!(hook, Hook::Lsm | Hook::Tracepoint));
@@ -168,12 +161,12 @@ pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, Load
     }
     let maps = if fresh_maps { pins.new_maps()? } else { pins.maps() };
     let types = btf_rs::Btf::from_file(btf).map_err(FieldError::Btf)?;
-    let mut ebpf = load_object(&types, &maps, table_chunks)?;
+    let mut ebpf = load_object(&types, &maps, table_chunks, None)?;
     if fresh_maps {
         maps::initialise(&maps)?;
     }
     let links = pins.new_links()?;
-    let verified = attach(&mut ebpf, &types, &links)?;
+    let verified = attach(&mut ebpf, &types, &links, |_, _| true)?;
     if fresh_maps {
         pins.complete_maps()?;
     }
@@ -181,7 +174,8 @@ pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, Load
     Ok(Loaded::Fresh(verified))
 }
 
-fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32) -> Result<Ebpf, LoadError> {
+/// Makes the object's maps, or opens those that are pinned in `maps`. `old_tasks` is where states of tasks come from.
+pub(super) fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32, old_tasks: Option<&Path>) -> Result<Ebpf, LoadError> {
     let offsets = fields::offsets(types)?;
     let host = host_mount_namespace()?;
     let seed = hash_seed();
@@ -200,19 +194,24 @@ fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32) -> Result<Eb
     for name in maps::NAMES {
         loader.map_pin_path(name, maps.join(name));
     }
+    if let Some(old_tasks) = old_tasks {
+        loader.map_pin_path("OLD_TASKS", old_tasks);
+    }
     Ok(loader.load(OBJECT)?)
 }
 
-fn attach(ebpf: &mut Ebpf, types: &btf_rs::Btf, links: &Path) -> Result<Vec<(&'static str, u32)>, LoadError> {
+/// Loads, attaches and pins those programs that are `chosen`, in the order of [`PROGRAMS`].
+pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    types: &btf_rs::Btf,
+    links: &Path,
+    chosen: impl Fn(&str, Hook) -> bool,
+) -> Result<Verified, LoadError> {
     let btf = Btf::from_sys_fs()?;
     let mut verified = Vec::new();
-    for &(name, hook) in PROGRAMS {
+    for &(name, hook) in PROGRAMS.iter().filter(|(name, hook)| chosen(name, *hook)) {
         match hook {
-            Hook::LsmIfThere if !is_there(types, name) => continue,
-            Hook::LsmOrUnjudged(privilege) if !is_there(types, name) => {
-                tracing::warn!(privilege, "this kernel has no hook {name}: the privilege is not judged");
-                continue;
-            }
+            optional if optional.is_optional() && !is_there(types, name) => continue,
             _ => {}
         }
         let refused = |source| LoadError::Program { program: name, source };
@@ -241,7 +240,7 @@ fn attach(ebpf: &mut Ebpf, types: &btf_rs::Btf, links: &Path) -> Result<Vec<(&'s
 }
 
 /// Whether the kernel has that LSM hook.
-fn is_there(types: &btf_rs::Btf, hook: &str) -> bool {
+pub(crate) fn is_there(types: &btf_rs::Btf, hook: &str) -> bool {
     types.resolve_ids_by_name(&format!("bpf_lsm_{hook}")).is_ok_and(|ids| !ids.is_empty())
 }
 

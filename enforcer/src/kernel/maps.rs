@@ -1,10 +1,15 @@
 //! The maps, typed. What each is for stands beside its definition in the kernel programs (`enforcer-ebpf/src/maps.rs`).
 
+mod copy;
+mod names;
+
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, Queue, RingBuf};
-use portcullis_abi::{CONTAINERS_MAX, Container, ContainerLife, Counter, ProfileWord};
+use portcullis_abi::{CONTAINERS_MAX, Container, ContainerLife, Counter, Losses, ProfileWord, Share, name::NAME_SIZE, pod::Tail};
 use portcullis_matcher::CHUNK_SLOTS;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
+
+pub use names::Name;
 
 /// The name of every map, which is the name of its pin.
 pub const NAMES: &[&str] = &[
@@ -19,6 +24,9 @@ pub const NAMES: &[&str] = &[
     "SEEN",
     "COUNTERS",
     "LOST",
+    "SHARES",
+    "PODS",
+    "NAMES",
     "SCRATCH",
     "EVENTS",
     "TASKS",
@@ -49,7 +57,10 @@ pub struct Maps {
     armed: HashMap<MapData, u64, u32>,
     epoch: Array<MapData, u64>,
     counters: PerCpuArray<MapData, u64>,
-    lost: Array<MapData, u64>,
+    lost: Array<MapData, Bytes<{ Losses::SIZE }>>,
+    shares: Array<MapData, [u64; size_of::<Share>() / 8]>,
+    pods: HashMap<MapData, Tail, u32>,
+    names: HashMap<MapData, u32, Bytes<NAME_SIZE>>,
 }
 
 impl Maps {
@@ -68,6 +79,9 @@ impl Maps {
             epoch: open(dir, "EPOCH")?,
             counters: open(dir, "COUNTERS")?,
             lost: open(dir, "LOST")?,
+            shares: open(dir, "SHARES")?,
+            pods: open(dir, "PODS")?,
+            names: open(dir, "NAMES")?,
         })
     }
 
@@ -116,7 +130,7 @@ impl Maps {
         let mut found = Vec::new();
         for entry in self.armed.iter() {
             let (cgroup, slot) = entry.map_err(failed("read", "ARMED"))?;
-            let container = Container::from_bytes(self.containers.get(&slot, 0).map_err(failed("read", "CONTAINERS"))?);
+            let container = self.container(slot)?;
             if container.cgroup == cgroup {
                 found.push((slot, container));
             }
@@ -144,14 +158,23 @@ impl Maps {
     /// # Errors
     /// [`MapsError`].
     pub fn arm(&mut self, container: Container, adopt_before: u64) -> Result<Option<u32>, MapsError> {
+        let life = ContainerLife { adopt_before, entries: u64::from(adopt_before != 0) };
+        self.take_slot(container, life, Losses::default())
+    }
+
+    /// Makes a container of a cgroup, with a life and losses that it had before. `None` where every slot is taken.
+    ///
+    /// # Errors
+    /// [`MapsError`].
+    pub fn take_slot(&mut self, container: Container, life: ContainerLife, lost: Losses) -> Result<Option<u32>, MapsError> {
         let slot = match self.free.pop(0) {
             Ok(slot) => slot,
             Err(MapError::ElementNotFound) => return Ok(None),
             Err(source) => return Err(failed("take a slot from", "FREE")(source)),
         };
-        let life = ContainerLife { adopt_before, entries: u64::from(adopt_before != 0) };
         self.lives.set(slot, life.to_bytes(), 0).map_err(failed("write", "LIVES"))?;
-        self.lost.set(slot, 0, 0).map_err(failed("write", "LOST"))?;
+        self.lost.set(slot, lost.to_bytes(), 0).map_err(failed("write", "LOST"))?;
+        self.shares.set(slot, [0; 3], 0).map_err(failed("write", "SHARES"))?;
         self.containers.set(slot, container.to_bytes(), 0).map_err(failed("write", "CONTAINERS"))?;
         self.arm_below(container.cgroup, slot)?;
         Ok(Some(slot))
@@ -185,8 +208,15 @@ impl Maps {
     ///
     /// # Errors
     /// [`MapsError`].
-    pub fn lost(&self, slot: u32) -> Result<u64, MapsError> {
-        self.lost.get(&slot, 0).map_err(failed("read", "LOST"))
+    pub fn lost(&self, slot: u32) -> Result<Losses, MapsError> {
+        self.lost.get(&slot, 0).map(|bytes| Losses::from_bytes(&bytes)).map_err(failed("read", "LOST"))
+    }
+}
+
+fn absent_is_fine(removed: Result<(), MapError>) -> Result<(), MapError> {
+    match removed {
+        Err(MapError::KeyNotFound) => Ok(()),
+        removed => removed,
     }
 }
 

@@ -3,10 +3,13 @@
 //! ```text
 //!  /sys/fs/bpf/portcullis/v1/            one folder a layout: an agent never opens maps that it does not know
 //!      maps/NAME                         made aside, renamed when it is complete
+//!      carry-N/                          what an agent of another layout must know to carry over what is in the maps
 //!      links-HASH/PROGRAM                HASH names the object, so that an agent sees whether its own programs are attached
 //!
 //! What is being made is in `next-maps` and `next-links`. bpffs reserves names with a dot.
 //! ```
+
+mod other;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use std::{
@@ -15,6 +18,9 @@ use std::{
     path::{Path, PathBuf},
 };
 use thiserror::Error;
+
+pub use other::Other;
+use other::{is_complete, remove_layout};
 
 /// Why the folder cannot be used.
 #[derive(Debug, Error)]
@@ -38,8 +44,11 @@ pub enum PinError {
 #[derive(Debug)]
 pub struct Pins {
     root: PathBuf,
-    _lock: OwnedFd,
+    _locks: Vec<OwnedFd>,
 }
+
+/// The folder whose name says what can be carried over, before its version.
+const CARRY: &str = "carry-";
 
 impl Pins {
     /// Opens or makes the folder of this agent's layout below `bpffs` and locks it.
@@ -50,13 +59,45 @@ impl Pins {
         let root = root_below(bpffs);
         // Nobody else's: whoever can open the folder can hold its lock.
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(io_error("make", &root))?;
-        let lock = open(&root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|errno| io_error("open", &root)(errno.into()))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { root, _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(PinError::Busy(root)),
-            Err(errno) => Err(io_error("lock", &root)(errno.into())),
+        // An agent of any layout holds the folder above them all.
+        let above = bpffs.join("portcullis");
+        let mut locks = vec![lock(&above)?];
+        for layout in read(&above)? {
+            locks.push(lock(&layout)?);
         }
+        Ok(Self { root, _locks: locks })
+    }
+
+    /// The folders of other layouts.
+    ///
+    /// # Errors
+    /// [`PinError::Io`].
+    pub fn others(&self) -> Result<Vec<Other>, PinError> {
+        let Some(above) = self.root.parent() else { return Ok(Vec::new()) };
+        Ok(read(above)?.into_iter().filter(|path| *path != self.root).map(|root| Other { root }).collect())
+    }
+
+    /// Detaches the programs of other layouts, then removes their maps.
+    ///
+    /// # Errors
+    /// [`PinError::Io`].
+    pub fn remove(&self, others: Vec<Other>) -> Result<(), PinError> {
+        others.into_iter().try_for_each(|other| remove_layout(&other.root))
+    }
+
+    /// Whether this layout's maps and some object's links are in place.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        is_complete(&self.root)
+    }
+
+    /// Detaches and removes what was being made.
+    ///
+    /// # Errors
+    /// [`PinError::Io`].
+    pub fn abandon(&self) -> Result<(), PinError> {
+        remove(&self.root.join("next-links"))?;
+        remove(&self.root.join("next-maps"))
     }
 
     /// Where the maps are, once they are complete.
@@ -81,7 +122,11 @@ impl Pins {
     /// # Errors
     /// [`PinError::Io`].
     pub fn complete_maps(&self) -> Result<(), PinError> {
+        let carry = self.root.join(format!("{CARRY}{}", portcullis_abi::CARRY));
+        fs::DirBuilder::new().recursive(true).create(&carry).map_err(io_error("make", &carry))?;
         let from = self.root.join("next-maps");
+        // What is there was never used: nothing was attached over it, or another layout has been since.
+        remove(&self.maps())?;
         fs::rename(&from, self.maps()).map_err(io_error("rename", &from))
     }
 
@@ -124,16 +169,19 @@ impl Pins {
     /// # Errors
     /// [`PinError::Io`].
     pub fn remove_all(self) -> Result<(), PinError> {
-        let (links, others): (Vec<_>, Vec<_>) = read(&self.root)?.into_iter().partition(|path| file_name(path).contains("links"));
-        for path in links.into_iter().chain(others) {
-            remove(&path)?;
-        }
-        fs::remove_dir(&self.root).map_err(io_error("remove", &self.root))?;
-        // Other layouts may still live there.
-        if let Some(parent) = self.root.parent() {
-            let _ = fs::remove_dir(parent);
-        }
-        Ok(())
+        self.remove(self.others()?)?;
+        remove_layout(&self.root)?;
+        self.root.parent().map_or(Ok(()), remove)
+    }
+}
+
+fn lock(folder: &Path) -> Result<OwnedFd, PinError> {
+    let lock = open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| io_error("open", folder)(errno.into()))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(lock),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(PinError::Busy(folder.to_owned())),
+        Err(errno) => Err(io_error("lock", folder)(errno.into())),
     }
 }
 
@@ -152,6 +200,25 @@ pub fn attached(bpffs: &Path) -> Option<(String, Vec<String>)> {
 #[must_use]
 pub fn maps_below(bpffs: &Path) -> PathBuf {
     root_below(bpffs).join("maps")
+}
+
+/// Where the links of the object with that hash are pinned below `bpffs`.
+#[must_use]
+pub fn links_below(bpffs: &Path, hash: &str) -> PathBuf {
+    root_below(bpffs).join(format!("links-{hash}"))
+}
+
+/// The layouts whose programs are in force below `bpffs`.
+#[must_use]
+pub fn layouts_in_force(bpffs: &Path) -> Vec<String> {
+    let layouts = read(&bpffs.join("portcullis")).unwrap_or_default();
+    layouts.iter().filter(|root| is_complete(root)).map(|root| file_name(root).to_owned()).collect()
+}
+
+/// Whether anything of ours is pinned below `bpffs`.
+#[must_use]
+pub fn is_anything(bpffs: &Path) -> bool {
+    bpffs.join("portcullis").exists()
 }
 
 fn root_below(bpffs: &Path) -> PathBuf {
@@ -213,6 +280,29 @@ mod tests {
         fs::write(pins.new_maps().unwrap().join("whole"), "").unwrap();
         pins.complete_maps().unwrap();
         assert!(pins.maps().join("whole").exists() && !pins.maps().join("half").exists());
+    }
+
+    #[test]
+    fn an_agent_of_another_layout_is_refused_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("portcullis/v0");
+        fs::create_dir_all(&other).unwrap();
+        let _held = lock(&other).unwrap();
+        assert!(matches!(Pins::open(dir.path()), Err(PinError::Busy(_))));
+    }
+
+    #[test]
+    fn another_layout_is_found_where_it_is_in_force_and_removed_with_its_links() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["v0/maps", "v0/links-abc", "v0/carry-7", "v9/next-maps"] {
+            fs::create_dir_all(dir.path().join("portcullis").join(name)).unwrap();
+        }
+        let pins = Pins::open(dir.path()).unwrap();
+        let mut others = pins.others().unwrap();
+        others.sort_by(|left, right| left.root.cmp(&right.root));
+        assert_eq!(others.iter().map(|other| (other.is_complete(), other.carry())).collect::<Vec<_>>(), [(true, Some(7)), (false, None)]);
+        pins.remove(others).unwrap();
+        assert!(pins.others().unwrap().is_empty());
     }
 
     #[test]

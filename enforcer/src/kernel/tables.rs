@@ -130,7 +130,7 @@ impl Tables {
 }
 
 /// Returns when every program that was running has ended: `MEMBARRIER_CMD_GLOBAL` waits for an RCU grace period (`kernel/sched/membarrier.c`).
-fn grace_period() {
+pub(super) fn grace_period() {
     if membarrier(MembarrierCommand::Global).is_err() {
         // Not offered with nohz_full. A program runs for microseconds and cannot sleep.
         std::thread::sleep(Duration::from_millis(500));

@@ -24,6 +24,14 @@ pub fn static_binary(package: &str, program: &str) -> Result<PathBuf, Error> {
     build(package, program, &[], "debug")
 }
 
+/// The same with a feature of the package, for a target that only that feature has.
+///
+/// # Errors
+/// [`Error::Build`] with the compiler's output.
+pub fn static_binary_with(package: &str, program: &str, feature: &str) -> Result<PathBuf, Error> {
+    build(package, program, &["--features", feature], "debug")
+}
+
 /// The same as it is shipped, optimised: for what is measured, and for work that takes too long otherwise.
 ///
 /// # Errors

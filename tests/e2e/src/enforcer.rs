@@ -13,6 +13,10 @@ pub const PROFILES: &str = "/profiles";
 pub const EVENTS: &str = "/events.jsonl";
 /// The glob of cgroups.
 pub const CONTAINERS: &str = "/portcullis/*/*/*";
+/// The folder that tells of pods, where the enforcer is started with it.
+pub const PODS: &str = "/pods";
+/// The agent of another layout.
+pub const OTHER_LAYOUT: &str = "portcullis-enforcer-other-layout";
 /// What the agent logs when what the files say is what the kernel does.
 pub const IN_FORCE: &str = "profiles in force";
 /// How long loading may take: the verifier runs under software emulation.
@@ -63,12 +67,57 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn spawn(vm: &'vm Vm) -> Result<Process<'vm>, Error> {
-        Self::spawn_for(vm, CONTAINERS)
+        Self::spawn_with(vm, ["--containers", CONTAINERS, "--events", EVENTS])
     }
 
     fn spawn_for(vm: &'vm Vm, containers: &str) -> Result<Process<'vm>, Error> {
-        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", containers, "--events", EVENTS];
-        vm.command("portcullis-enforcer").args(arguments).spawn()
+        Self::spawn_with(vm, ["--containers", containers, "--events", EVENTS])
+    }
+
+    /// Starts the agent of another layout, a build for tests alone, and waits for nothing.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn spawn_other_layout(vm: &'vm Vm) -> Result<Process<'vm>, Error> {
+        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", CONTAINERS, "--events", EVENTS];
+        vm.command(OTHER_LAYOUT).args(arguments).spawn()
+    }
+
+    /// Starts it with these arguments beside the folder of profiles, and waits until it says that it enforces.
+    ///
+    /// # Errors
+    /// As [`Enforcer::start`].
+    pub fn start_with<const N: usize>(vm: &'vm Vm, arguments: [&str; N]) -> Result<Self, Error> {
+        let mut process = Self::spawn_with(vm, arguments)?;
+        process.wait_for_line("\"enforcing\"", START)?;
+        Ok(Self { vm, process })
+    }
+
+    /// Starts it with these arguments beside the folder of profiles, and waits for nothing.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn spawn_with<const N: usize>(vm: &'vm Vm, arguments: [&str; N]) -> Result<Process<'vm>, Error> {
+        let run = ["run", "--standalone", "--profiles", PROFILES];
+        vm.command("portcullis-enforcer").args(run.into_iter().chain(arguments)).spawn()
+    }
+
+    /// Writes a pod's file and waits until what it says is so: the pod armed, or a container bound.
+    ///
+    /// # Errors
+    /// Where it is not so soon.
+    pub fn tell_of_pod(&mut self, file: &str, yaml: &str, done: &str) -> Result<(), Error> {
+        let seen = self.process.output()?.stderr.len();
+        self.vm.write_file(&format!("{PODS}/{file}"), yaml.as_bytes(), 0o644)?;
+        self.wait_for_log(seen, done)
+    }
+
+    /// What `portcullis-enforcer status` says.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn status(&self) -> Result<serde_json::Value, Error> {
+        status(self.vm)
     }
 
     /// Leaves it running when this value goes, for the tests that follow on the same machine.
@@ -186,6 +235,15 @@ fn leave_out(vm: &Vm, program: &str) -> Result<(), Error> {
     vm.command("sh").args(["-c", &script]).check()?;
     eprintln!("{} {program}", mutation::LEFT_OUT);
     Ok(())
+}
+
+/// What `portcullis-enforcer status` says, whether or not an agent runs.
+///
+/// # Errors
+/// What the guest says.
+pub fn status(vm: &Vm) -> Result<serde_json::Value, Error> {
+    let text = vm.command("portcullis-enforcer").args(["status", "-o", "json"]).check()?;
+    serde_json::from_str(&text).map_err(|error| Error::Guest { what: "read the status".to_owned(), message: format!("{error}: {text}") })
 }
 
 /// Every event so far; none where the file does not exist yet. A line that an agent is writing, or was when a test killed it, has no end.

@@ -175,13 +175,13 @@ pub(super) fn a_flood_that_fills_the_ring_is_denied_and_its_losses_are_counted(v
     const SIGCONT: i32 = 18;
     let mut case = Case::new(vm, "torrent", rules!(""))?;
     case.enforce()?;
-    let (denied, lost) = (counter(vm, "denied")?, counter(vm, "events_lost")?);
+    let (denied, lost) = (counter(vm, "denied")?, counter(vm, "denials_lost")?);
     // Each name is told once a second at most, so there are as many events as names; and nobody reads them.
     vm.kill(case.enforcer.pid(), SIGSTOP)?;
     assert_eq!(case.attempt(&["flood", "/data", "30000"])?, "denied 30000");
     assert_eq!(case.attempt(&["exec", "/bin/echo", "x"])?, "EPERM", "with the ring full");
     assert!(counter(vm, "denied")? > denied + 30_000, "every denial is counted");
-    let lost = counter(vm, "events_lost")? - lost;
+    let lost = counter(vm, "denials_lost")? - lost;
     vm.kill(case.enforcer.pid(), SIGCONT)?;
     assert!(lost > 0, "no event was lost: the flood was none");
     // What follows is told again.

@@ -28,6 +28,7 @@
 //!  socket, chroot, setuid, trace-child, mount, bpf, ... what needs a capability, a privilege or a kind of socket: privilege.rs
 //!  ring, ring-write PATH, ...    the same by an io_uring: ring.rs
 //!  mix STOP                      allowed and forbidden operations in turn until that file is there: mix.rs
+//!  loop-both LISTED UNLISTED STOP  executes both in children again and again until the file STOP is there: how often each was denied and not
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
@@ -42,10 +43,11 @@ use rustix::{
     mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect},
 };
 use std::{
-    env, fs, io,
+    env, fmt, fs, io,
     os::{fd::AsRawFd, unix::process::CommandExt},
+    path::Path,
     process::{Command, ExitCode},
-    ptr,
+    ptr, thread,
     time::{Duration, Instant},
 };
 
@@ -94,9 +96,19 @@ fn main() -> ExitCode {
             mix::run_until(stop.as_ref());
             return ExitCode::SUCCESS;
         }
+        ["loop-both", listed, unlisted, stop] => {
+            let (mut of_listed, mut of_unlisted) = (Tries::default(), Tries::default());
+            while !Path::new(stop).exists() {
+                of_listed.again(listed);
+                of_unlisted.again(unlisted);
+                // Others need the emulated processors, too.
+                thread::sleep(Duration::from_millis(20));
+            }
+            println!("listed: {of_listed}, unlisted: {of_unlisted}");
+            return ExitCode::SUCCESS;
+        }
         ["loop-exec", path, seconds] => {
-            let (denied, allowed) = loop_exec(path, seconds.parse().unwrap_or(1));
-            println!("denied {denied} allowed {allowed}");
+            println!("{}", loop_exec(path, seconds.parse().unwrap_or(1)));
             return ExitCode::SUCCESS;
         }
         ref words if let Some(result) = sockets::attempt(words).or_else(|| privilege::attempt(words)).or_else(|| ring::attempt(words)) => {
@@ -189,14 +201,34 @@ fn own_memory() -> io::Result<fs::File> {
     Ok(file.into())
 }
 
-fn loop_exec(path: &str, seconds: u64) -> (u64, u64) {
-    let end = Instant::now() + Duration::from_secs(seconds);
-    let (mut denied, mut allowed) = (0, 0);
-    while Instant::now() < end {
+/// How often something was denied, and how often not.
+#[derive(Default)]
+struct Tries {
+    denied: u64,
+    allowed: u64,
+}
+
+impl Tries {
+    /// Executes it in a child.
+    fn again(&mut self, path: &str) {
         match Command::new(path).status() {
-            Err(error) if is_denial(&error) => denied += 1,
-            _ => allowed += 1,
+            Err(error) if is_denial(&error) => self.denied += 1,
+            _ => self.allowed += 1,
         }
     }
-    (denied, allowed)
+}
+
+impl fmt::Display for Tries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "denied {} allowed {}", self.denied, self.allowed)
+    }
+}
+
+fn loop_exec(path: &str, seconds: u64) -> Tries {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut tries = Tries::default();
+    while Instant::now() < end {
+        tries.again(path);
+    }
+    tries
 }
