@@ -6,7 +6,7 @@ SCRIPTS := hack/applications hack/build-ebpf hack/cluster hack/demo hack/ebpf-to
 # The kernel programs are a workspace of their own: the host's compiler only formats them.
 EBPF := --manifest-path enforcer-ebpf/Cargo.toml
 
-.PHONY: help build check test bench cluster demo mutation deny ebpf prerequisites kernels applications control-plane
+.PHONY: help build check test soak bench cluster demo mutation deny ebpf prerequisites kernels applications control-plane
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,11 @@ check: ebpf ## Formatting, lints, shell scripts; minutes, no tests.
 	cargo clippy --workspace --all-targets -- -D warnings
 	shellcheck -x $(SCRIPTS)
 
-test: check kernels applications control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
+test: check kernels control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
 	cargo test --workspace --no-fail-fast
+
+soak: ebpf kernels applications ## The long tests: real applications learned and enforced, and a hundred deaths of the enforcer.
+	cargo test --workspace --no-fail-fast --test applications --test kills
 
 bench: ebpf kernels ## Measures; costs in the kernel are counted in instructions, so they repeat.
 	cargo bench --workspace

@@ -38,8 +38,11 @@ fn nothing_reaches_the_enforcer_from_a_container(vm: &Vm) -> TestResult {
     let mut case = Case::with(vm, "intruder", RULES, privileged)?;
     let agent = case.enforcer.pid().to_string();
     let (memory, namespace) = (format!("/proc/{agent}/mem"), format!("/proc/{agent}/ns/mnt"));
-    let map = "/pins/portcullis/v1/maps/PROFILES";
-    let link = vm.sh("ls -d /sys/fs/bpf/portcullis/v1/links-*/capable")?.text().replace("/sys/fs/bpf", "/pins");
+    let pin = |name: &str| -> Result<String, Box<dyn std::error::Error>> {
+        Ok(vm.sh(&format!("ls -d /sys/fs/bpf/portcullis/*/{name}"))?.text().replace("/sys/fs/bpf", "/pins"))
+    };
+    let (map, link) = (pin("maps/PROFILES")?, pin("links-*/capable")?);
+    let (map, link) = (map.as_str(), link.as_str());
     // In audit, so that what follows is not denied for some other reason. What would end the enforcer is left out.
     for words in [&["bpf-open", map][..], &["read-memory", &agent], &["read", &memory], &["setns", &namespace, "mnt"], &["kill", "1", "18"]]
     {
@@ -55,9 +58,9 @@ fn nothing_reaches_the_enforcer_from_a_container(vm: &Vm) -> TestResult {
         &["take-file", &agent],
         &["setns", &namespace, "mnt"],
         &["bpf-open", map],
-        &["bpf-open", &link],
+        &["bpf-open", link],
         &["bpf"],
-        &["unlink", &link],
+        &["unlink", link],
         &["unlink", map],
         &["umount", "/pins"],
         &["mount", "/pins"],

@@ -154,7 +154,7 @@ pub(super) fn a_container_that_is_gone_leaves_its_place(vm: &Vm) -> TestResult {
     let _enforcer = Enforcer::start(vm)?;
     let known = || -> Result<u64, Box<dyn std::error::Error>> {
         let status: serde_json::Value = serde_json::from_str(&vm.command("portcullis-enforcer").args(["status", "-o", "json"]).check()?)?;
-        Ok(status["containers"].as_u64().unwrap_or_default())
+        Ok(status["containers"].as_array().map_or(0, |containers| containers.len() as u64))
     };
     let before = known()?;
     let container = Container::builder("passing").cgroup("/portcullis/test/passing/main").run(vm)?;
