@@ -24,8 +24,15 @@ fn machine(kernel: Kernel) -> Builder {
 }
 
 macro_rules! rules {
-    ($rules:literal) => {
+    ($rules:expr) => {
         concat!("    exec: [{path: /attempt}, {path: /bin/sleep}]\n", $rules)
+    };
+}
+
+/// What a raw socket needs before it has an address.
+macro_rules! raw {
+    ($rules:literal) => {
+        rules!(concat!("    capabilities: [NET_RAW]\n    sockets: [raw]\n", $rules))
     };
 }
 
@@ -118,7 +125,7 @@ fn a_client_needs_no_bind(vm: &Vm) -> TestResult {
 }
 
 fn every_protocol_has_ports_of_its_own(vm: &Vm) -> TestResult {
-    let mut case = Case::new(vm, "protocols", rules!("    bind: [{ports: [8080/SCTP, 0/ICMP]}]\n"))?;
+    let mut case = Case::new(vm, "protocols", raw!("    bind: [{ports: [8080/SCTP, 0/ICMP]}]\n"))?;
     case.enforce()?;
     answers(
         &case,
@@ -133,14 +140,14 @@ fn every_protocol_has_ports_of_its_own(vm: &Vm) -> TestResult {
         ],
     )?;
     case.end()?;
-    let mut case = Case::new(vm, "multipath", rules!("    bind: [{ports: [8080/TCP]}]\n"))?;
+    let mut case = Case::new(vm, "multipath", raw!("    bind: [{ports: [8080/TCP]}]\n"))?;
     case.enforce()?;
     answers(&case, &[(&["bind", "mptcp", "127.0.0.1:8080"], "allowed"), (&["bind", "raw", "127.0.0.1:0"], "EPERM")])?;
     case.end()
 }
 
 fn what_connects_by_sending_needs_connect(vm: &Vm) -> TestResult {
-    let rules = rules!("    connect: [{cidr: 127.0.0.1/32, ports: [80/TCP, 80/SCTP, 0/ICMP, 53/UDP]}]\n");
+    let rules = raw!("    connect: [{cidr: 127.0.0.1/32, ports: [80/TCP, 80/SCTP, 0/ICMP, 53/UDP]}]\n");
     let mut case = Case::new(vm, "sending", rules)?;
     case.enforce()?;
     answers(
