@@ -13,7 +13,7 @@
 //!  privilege   what the agent gives up once it enforces
 //!  agent       all of these together: reconcile, attribute, learn
 //!  canary      the proof that the programs deny
-//!  run, status the commands
+//!  command     the command line; run, status: what it does
 //! ```
 //!
 //! # When something goes wrong
@@ -38,6 +38,7 @@ pub mod agent;
 pub mod canary;
 pub mod cgroup;
 pub mod cli;
+pub mod command;
 pub mod inventory;
 pub mod kernel;
 pub mod key;

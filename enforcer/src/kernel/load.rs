@@ -4,7 +4,9 @@
 //! * Pinned by this very object: the agent opens the maps and loads nothing.
 //! * Pinned by another object of the same layout: the new programs are attached over the same maps, then the old ones detached. In between
 //!   both judge, and both must allow.
+//! * Pinned by an object of another layout: as [`carry`] says, if what it has can be carried over; otherwise it stays as it is.
 
+mod carry;
 mod error;
 
 use aya::{
@@ -21,7 +23,7 @@ use std::{
 use super::{
     fields::{self, FieldError},
     maps,
-    pins::Pins,
+    pins::{Other, Pins},
 };
 
 pub use error::LoadError;
@@ -143,16 +145,22 @@ pub fn object_hash() -> String {
 /// # Errors
 /// [`LoadError`]; whatever was attached before still is.
 pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<(Loaded, Option<RingBuf<MapData>>), LoadError> {
-    if let Some(other) = pins.others()?.into_iter().find(|other| other.is_complete() && !pins.is_complete()) {
-        return Err(LoadError::Foreign(other.root().to_owned()));
-    }
-    let (loaded, unread) = (ensure_own(pins, btf, table_chunks)?, None);
+    let types = btf_rs::Btf::from_file(btf).map_err(FieldError::Btf)?;
+    // Where both are complete, an agent was killed before it could detach the old ones.
+    let carried = match pins.others()?.into_iter().find(Other::is_complete) {
+        Some(other) if !pins.is_complete() => Some(carry::over(pins, &types, table_chunks, &other)?),
+        _ => None,
+    };
+    let (loaded, unread) = match carried {
+        Some((loaded, unread)) => (loaded, Some(unread)),
+        None => (ensure_own(pins, &types, table_chunks)?, None),
+    };
     pins.remove(pins.others()?)?;
     Ok((loaded, unread))
 }
 
 /// The same, where nothing of another layout is in force.
-fn ensure_own(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, LoadError> {
+fn ensure_own(pins: &Pins, types: &btf_rs::Btf, table_chunks: u32) -> Result<Loaded, LoadError> {
     let hash = object_hash();
     let fresh_maps = !pins.maps().exists();
     let needed = PROGRAMS.iter().filter(|(_, hook)| matches!(hook, Hook::Lsm | Hook::Tracepoint));
@@ -160,13 +168,12 @@ fn ensure_own(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, Load
         return Ok(Loaded::TakenOver);
     }
     let maps = if fresh_maps { pins.new_maps()? } else { pins.maps() };
-    let types = btf_rs::Btf::from_file(btf).map_err(FieldError::Btf)?;
-    let mut ebpf = load_object(&types, &maps, table_chunks, None)?;
+    let mut ebpf = load_object(types, &maps, table_chunks, None)?;
     if fresh_maps {
         maps::initialise(&maps)?;
     }
     let links = pins.new_links()?;
-    let verified = attach(&mut ebpf, &types, &links, |_, _| true)?;
+    let verified = attach(&mut ebpf, types, &links, |_| true)?;
     if fresh_maps {
         pins.complete_maps()?;
     }
@@ -175,7 +182,7 @@ fn ensure_own(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, Load
 }
 
 /// Makes the object's maps, or opens those that are pinned in `maps`. `old_tasks` is where states of tasks come from.
-pub(super) fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32, old_tasks: Option<&Path>) -> Result<Ebpf, LoadError> {
+fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32, old_tasks: Option<&Path>) -> Result<Ebpf, LoadError> {
     let offsets = fields::offsets(types)?;
     let host = host_mount_namespace()?;
     let seed = hash_seed();
@@ -201,15 +208,10 @@ pub(super) fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32, o
 }
 
 /// Loads, attaches and pins those programs that are `chosen`, in the order of [`PROGRAMS`].
-pub(super) fn attach(
-    ebpf: &mut Ebpf,
-    types: &btf_rs::Btf,
-    links: &Path,
-    chosen: impl Fn(&str, Hook) -> bool,
-) -> Result<Verified, LoadError> {
+fn attach(ebpf: &mut Ebpf, types: &btf_rs::Btf, links: &Path, chosen: impl Fn(&str) -> bool) -> Result<Verified, LoadError> {
     let btf = Btf::from_sys_fs()?;
     let mut verified = Vec::new();
-    for &(name, hook) in PROGRAMS.iter().filter(|(name, hook)| chosen(name, *hook)) {
+    for &(name, hook) in PROGRAMS.iter().filter(|(name, _)| chosen(name)) {
         match hook {
             optional if optional.is_optional() && !is_there(types, name) => continue,
             _ => {}

@@ -2,10 +2,13 @@
 //!
 //! Containers are cgroups `/portcullis/NAMESPACE/PROFILE/CONTAINER`. Profiles are files in [`PROFILES`], events lines of [`EVENTS`].
 
+mod told;
+
 use portcullis_api::{Event, event};
 use std::time::{Duration, Instant};
 
 use crate::{Builder, Error, Kernel, Vm, cargo, mutation, process::Process};
+use told::Told;
 
 /// The folder of profiles.
 pub const PROFILES: &str = "/profiles";
@@ -38,6 +41,7 @@ pub fn machine(kernel: Kernel) -> Result<Builder, Error> {
 pub struct Enforcer<'vm> {
     vm: &'vm Vm,
     process: Process<'vm>,
+    told: Told,
 }
 
 impl<'vm> Enforcer<'vm> {
@@ -54,12 +58,13 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// As [`Enforcer::start`].
     pub fn start_for(vm: &'vm Vm, containers: &str) -> Result<Self, Error> {
+        let told = Told::from_now_on(vm)?;
         let mut process = Self::spawn_for(vm, containers)?;
         process.wait_for_line("\"enforcing\"", START)?;
         if let Ok(program) = std::env::var(mutation::LEAVE_OUT) {
             leave_out(vm, &program)?;
         }
-        Ok(Self { vm, process })
+        Ok(Self { vm, process, told })
     }
 
     /// Starts it and waits for nothing.
@@ -74,7 +79,18 @@ impl<'vm> Enforcer<'vm> {
         Self::spawn_with(vm, ["--containers", containers, "--events", EVENTS])
     }
 
-    /// Starts the agent of another layout, a build for tests alone, and waits for nothing.
+    /// Starts the agent of another layout, a build for tests alone, and waits until it says that it enforces.
+    ///
+    /// # Errors
+    /// As [`Enforcer::start`].
+    pub fn start_other_layout(vm: &'vm Vm) -> Result<Self, Error> {
+        let told = Told::from_now_on(vm)?;
+        let mut process = Self::spawn_other_layout(vm)?;
+        process.wait_for_line("\"enforcing\"", START)?;
+        Ok(Self { vm, process, told })
+    }
+
+    /// Starts the agent of another layout and waits for nothing.
     ///
     /// # Errors
     /// What the guest says.
@@ -88,9 +104,10 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// As [`Enforcer::start`].
     pub fn start_with<const N: usize>(vm: &'vm Vm, arguments: [&str; N]) -> Result<Self, Error> {
+        let told = Told::from_now_on(vm)?;
         let mut process = Self::spawn_with(vm, arguments)?;
         process.wait_for_line("\"enforcing\"", START)?;
-        Ok(Self { vm, process })
+        Ok(Self { vm, process, told })
     }
 
     /// Starts it with these arguments beside the folder of profiles, and waits for nothing.
@@ -195,12 +212,12 @@ impl<'vm> Enforcer<'vm> {
         }
     }
 
-    /// Every event so far.
+    /// Every event since it was started.
     ///
     /// # Errors
     /// Where a line is no event.
     pub fn events(&self) -> Result<Vec<Event>, Error> {
-        events(self.vm)
+        self.told.events(self.vm)
     }
 
     /// Waits for an event.
@@ -244,23 +261,6 @@ fn leave_out(vm: &Vm, program: &str) -> Result<(), Error> {
 pub fn status(vm: &Vm) -> Result<serde_json::Value, Error> {
     let text = vm.command("portcullis-enforcer").args(["status", "-o", "json"]).check()?;
     serde_json::from_str(&text).map_err(|error| Error::Guest { what: "read the status".to_owned(), message: format!("{error}: {text}") })
-}
-
-/// Every event so far; none where the file does not exist yet. A line that an agent is writing, or was when a test killed it, has no end.
-///
-/// # Errors
-/// Where a whole line is no event.
-pub fn events(vm: &Vm) -> Result<Vec<Event>, Error> {
-    let text = vm.command("sh").args(["-c", &format!("cat {EVENTS} 2>/dev/null || true")]).check()?;
-    let mut events = Vec::new();
-    for line in text.lines() {
-        match serde_json::from_str(line) {
-            Ok(event) => events.push(event),
-            Err(error) if error.is_eof() => {}
-            Err(error) => return Err(Error::Guest { what: format!("read the event {line}"), message: error.to_string() }),
-        }
-    }
-    Ok(events)
 }
 
 /// The path of the event's object, empty for what is no file.
