@@ -49,6 +49,8 @@ fn build(package: &str, program: &str, arguments: &[&str], folder: &str) -> Resu
         .arg(&target)
         .args(arguments)
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
+        // The guest's processor is emulated: what takes longer to compile runs many times there.
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
         .output()
         .map_err(|source| Error::Io { doing: "run cargo".to_owned(), source })?;
     if !output.status.success() {
