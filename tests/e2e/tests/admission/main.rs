@@ -11,5 +11,6 @@ mod fixtures;
 mod gate;
 mod lifecycle;
 mod registration;
+mod scan;
 mod support;
 mod uninstall;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use portcullis_e2e::cluster::Cluster;
@@ -107,6 +107,24 @@ impl Scene {
             refused.to_string().contains(".portcullis.dev\" denied the request").then_some(())
         })
         .await;
+    }
+
+    /// Installs the definitions that `portcullis definitions` writes with these arguments, and waits until they are served.
+    pub(crate) async fn install(&self, arguments: &[&str]) {
+        let output = super::portcullis(&[&["definitions"], arguments].concat()).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        for definition in text.split("---\n") {
+            let definition: Value = serde_saphyr::from_str(definition).unwrap();
+            let name = definition["metadata"]["name"].as_str().unwrap();
+            let api = self.api("", &definition);
+            api.patch(name, &PatchParams::apply("portcullis-test").force(), &Patch::Apply(&definition)).await.unwrap();
+            eventually("the definition is established", async || {
+                let conditions = api.get(name).await.unwrap().data["status"]["conditions"].clone();
+                let is_so = |condition: &Value| condition["type"] == "Established" && condition["status"] == "True";
+                conditions.as_array().is_some_and(|conditions| conditions.iter().any(is_so)).then_some(())
+            })
+            .await;
+        }
     }
 
     /// A kubeconfig of the webhook's service account.
