@@ -48,7 +48,7 @@ pub use compile::{Problem, compile};
 pub use coverage::{Coverage, Deeds};
 pub use exception::Exception;
 pub use export::{Loss, export};
-pub use judge::Surroundings;
+pub use judge::{OWN_GROUPS, Surroundings};
 pub use library::{Entry, Library, PolicyKey, Trust};
 pub use outcome::{Effect, PolicyFinding, PolicyOutcome, PolicyViolation, Waiver};
 pub use set::PolicySet;
