@@ -10,6 +10,7 @@ mod differential;
 mod fixtures;
 mod gate;
 mod lifecycle;
+mod policies;
 mod registration;
 mod scan;
 mod support;
