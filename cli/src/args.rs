@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use portcullis_admission::Standard;
 
 use crate::break_glass::Move;
-use crate::cluster::ClusterArgs;
+use crate::cluster::{ClusterArgs, ClusterName};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -15,6 +15,7 @@ Examples:
   helm template web charts/web | portcullis check -
   portcullis check --policy policies/image-registries deploy/
   portcullis check -o sarif deploy/ > portcullis.sarif
+  portcullis scan --pod-security restricted --namespace shop
   portcullis test policies/
   portcullis convert policies/image-registries/policy.yaml
   portcullis definitions | kubectl apply --server-side -f -
@@ -37,12 +38,14 @@ pub struct Args {
 pub enum Command {
     /// Judge manifests by a Pod Security Standard and by policies, as the admission webhook would
     Check(CheckArgs),
+    /// Judge what is in a cluster already, and report it
+    Scan(ScanArgs),
     /// Run the cases that are beside policies
     Test(TestArgs),
     /// Write policies as Kubernetes' own, and say what is lost
     Convert(ConvertArgs),
     /// Write the definitions of Portcullis' resources, for kubectl apply
-    Definitions,
+    Definitions(DefinitionsArgs),
     /// Say what a check forbids, and why
     Explain(ExplainArgs),
     /// Take the admission webhook out of force, or back; asks the API server alone
@@ -74,6 +77,85 @@ pub struct CheckArgs {
     /// Files, folders (their .yaml, .yml and .json files, at any depth), or - for standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  portcullis scan --pod-security restricted
+  portcullis scan --namespace-labels --policies --exceptions-from portcullis-exceptions
+  portcullis scan --policy policies/image-registries --namespace shop --namespace bank
+  portcullis scan --pod-security baseline --namespace-selector team=shop -o junit > scan.xml
+  portcullis scan --namespace-labels --policies --write-reports
+
+It needs of the API server: get and list of namespaces; list of pods, podtemplates, replicationcontrollers, replicasets, deployments,
+statefulsets, daemonsets, jobs, cronjobs, and what else policies are for; with --policies list of admissionpolicies, policyexceptions
+and kinds of parameters; with --write-reports list, create, patch and delete of policyreports and clusterpolicyreports.
+
+Exit status: 0 everything passes, 1 something violates, 2 something could not be judged, read or written.";
+
+/// How to scan.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SCAN_EXAMPLES)]
+pub struct ScanArgs {
+    /// Pod Security Standard: LEVEL or LEVEL:VERSION [default: baseline:latest, or none with policies alone]
+    #[arg(long, value_name = "STANDARD")]
+    pub pod_security: Option<Standard>,
+
+    /// Judge by what the pod-security.kubernetes.io labels of each namespace enforce; --pod-security is for those without
+    #[arg(long)]
+    pub namespace_labels: bool,
+
+    /// File with policies, exceptions and parameters, or a folder of such; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub policy: Vec<PathBuf>,
+
+    /// Judge by the AdmissionPolicies of the API server; --policy takes the place of one of the same name
+    #[arg(long)]
+    pub policies: bool,
+
+    /// Namespace whose PolicyExceptions count; may be repeated. Without any, none of the API server's does
+    #[arg(long, value_name = "NAMESPACE", requires = "policies", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub exceptions_from: Vec<String>,
+
+    /// Namespace to scan; may be repeated. Without any, all are
+    #[arg(long, short, value_name = "NAMESPACE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub namespace: Vec<String>,
+
+    /// Scan namespaces with these labels, as kubectl writes selectors
+    #[arg(long, value_name = "SELECTOR", conflicts_with = "namespace", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub namespace_selector: Option<String>,
+
+    /// Namespace to leave out; may be repeated. The webhook leaves out the same
+    #[arg(long, value_name = "NAMESPACE", conflicts_with = "namespace", default_value = "kube-system")]
+    pub except_namespace: Vec<String>,
+
+    /// Scan every namespace, and leave none out
+    #[arg(long, short = 'A', conflicts_with_all = ["namespace", "namespace_selector", "except_namespace"])]
+    pub all_namespaces: bool,
+
+    /// Write a PolicyReport for whatever violates, is warned of or is excepted, and remove those that no longer hold
+    #[arg(long)]
+    pub write_reports: bool,
+
+    /// Format of the report
+    #[arg(long, short, value_enum, value_name = "FORMAT", default_value_t)]
+    pub output: Format,
+
+    /// When to colour the text
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub color: Color,
+
+    /// Which cluster
+    #[command(flatten)]
+    pub cluster: ClusterName,
+}
+
+/// Which definitions to write.
+#[derive(Debug, ClapArgs)]
+pub struct DefinitionsArgs {
+    /// Write those of PolicyReport and ClusterPolicyReport instead, which other tools such as Kyverno bring, too
+    #[arg(long)]
+    pub policy_reports: bool,
 }
 
 /// How to run cases.
@@ -224,7 +306,7 @@ mod tests {
 
     #[test]
     fn the_examples_in_the_help_are_valid_command_lines() {
-        let lines = EXAMPLES.lines().filter_map(|line| line.find("portcullis ").map(|start| &line[start..]));
+        let lines = EXAMPLES.lines().chain(SCAN_EXAMPLES.lines()).filter_map(|line| line.find("portcullis ").map(|start| &line[start..]));
         for line in lines {
             let words = line.split(['>', '|']).next().unwrap().split_whitespace();
             assert!(Args::try_parse_from(words).is_ok(), "{line}");

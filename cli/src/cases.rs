@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 
 use crate::Status;
 use crate::args::{TestArgs, TestFormat};
-use crate::check::{Identity, judge};
+use crate::findings::Identity;
+use crate::judge;
 use crate::policies;
 
 mod report;

@@ -21,9 +21,9 @@ use crate::Status;
 /// How long a whole command may take. One that waits for pods to end adds to it.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Which cluster, and how to report.
+/// Which cluster.
 #[derive(Debug, ClapArgs)]
-pub struct ClusterArgs {
+pub struct ClusterName {
     /// Kubeconfig to use instead of $KUBECONFIG and ~/.kube/config
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -31,6 +31,14 @@ pub struct ClusterArgs {
     /// Context in it, instead of the current one
     #[arg(long, value_name = "NAME")]
     pub context: Option<String>,
+}
+
+/// Which cluster, and how to report.
+#[derive(Debug, ClapArgs)]
+pub struct ClusterArgs {
+    /// Which cluster
+    #[command(flatten)]
+    pub name: ClusterName,
 
     /// Say what would be done, and do nothing
     #[arg(long)]
@@ -98,7 +106,7 @@ pub(crate) fn run<R: Serialize>(
     text: impl FnOnce(&R) -> String,
 ) -> io::Result<Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(in_time(async { command(client(args).await?).await }));
+    let outcome = runtime.block_on(in_time(async { command(client(&args.name).await?).await }));
     match outcome {
         Ok(report) => {
             match args.output {
@@ -121,14 +129,21 @@ async fn in_time<R>(command: impl Future<Output = Result<R, ClusterError>>) -> R
     tokio::time::timeout(TIMEOUT, command).await.unwrap_or(Err(ClusterError::TimedOut("the API server does not answer")))
 }
 
-async fn client(args: &ClusterArgs) -> Result<Client, ClusterError> {
-    let kubeconfig = match &args.kubeconfig {
-        Some(path) => Kubeconfig::read_from(path)?,
-        None => Kubeconfig::read()?,
+/// A client for the cluster that the arguments name; where they name none and there is no kubeconfig, for the one that this runs in.
+pub(crate) async fn client(name: &ClusterName) -> Result<Client, ClusterError> {
+    let config = match &name.kubeconfig {
+        Some(path) => with_context(Kubeconfig::read_from(path)?, name).await?,
+        None => match Kubeconfig::read() {
+            Ok(kubeconfig) => with_context(kubeconfig, name).await?,
+            Err(error) => Config::incluster().map_err(|_| error)?,
+        },
     };
-    let options = KubeConfigOptions { context: args.context.clone(), ..KubeConfigOptions::default() };
-    let config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
     Client::try_from(config).map_err(|error| ClusterError::Client(Box::new(error)))
+}
+
+async fn with_context(kubeconfig: Kubeconfig, name: &ClusterName) -> Result<Config, KubeconfigError> {
+    let options = KubeConfigOptions { context: name.context.clone(), ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(kubeconfig, &options).await
 }
 
 /// A kind of object, all of whose fields are kept whatever this program knows of them.
@@ -145,9 +160,13 @@ pub(crate) const CONFIGURATION: Kind =
     Kind { group: "admissionregistration.k8s.io", version: "v1", kind: "ValidatingWebhookConfiguration" };
 
 impl Kind {
+    pub(crate) fn gvk(self) -> GroupVersionKind {
+        GroupVersionKind::gvk(self.group, self.version, self.kind)
+    }
+
     /// Objects of this kind: in a namespace, or of the cluster.
     pub(crate) fn api(self, client: &Client, namespace: Option<&str>) -> Api<DynamicObject> {
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(self.group, self.version, self.kind));
+        let resource = ApiResource::from_gvk(&self.gvk());
         match namespace {
             Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
             None => Api::all_with(client.clone(), &resource),

@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 
 use portcullis_admission::policy::export;
-use portcullis_api::{PolicyResource, admission_policy, policy_exception, workload_profile};
+use portcullis_api::{PolicyResource, admission_policy, policy_exception, policy_report, workload_profile};
 use serde::Serialize;
 
 use crate::Status;
-use crate::args::ConvertArgs;
+use crate::args::{ConvertArgs, DefinitionsArgs};
 use crate::policies;
 
 /// Writes every policy of the files that Kubernetes can have.
@@ -51,8 +51,14 @@ pub fn run(args: &ConvertArgs, output: &mut impl Write) -> io::Result<Status> {
 ///
 /// # Errors
 /// The output cannot be written.
-pub fn write_definitions(output: &mut impl Write) -> io::Result<Status> {
-    for (index, definition) in [admission_policy::crd(), policy_exception::crd(), workload_profile::crd()].iter().enumerate() {
+pub fn write_definitions(args: &DefinitionsArgs, output: &mut impl Write) -> io::Result<Status> {
+    let definitions = if args.policy_reports {
+        policy_report::definitions().to_vec()
+    } else {
+        let own = [admission_policy::crd(), policy_exception::crd(), workload_profile::crd()];
+        own.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?
+    };
+    for (index, definition) in definitions.iter().enumerate() {
         if index > 0 {
             writeln!(output, "---")?;
         }

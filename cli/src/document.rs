@@ -49,6 +49,9 @@ enum Parts {
 }
 
 impl Lines {
+    /// Those of a value that was not written in a file.
+    pub(crate) const UNKNOWN: Self = Self { line: 0, parts: Parts::None };
+
     /// The line of the field at `path`, or of the innermost field on the way to it that is there.
     pub fn of(&self, path: &FieldPath) -> Option<u64> {
         let mut place = self;

@@ -7,8 +7,8 @@
 //!   cases.yaml ─► cases ─────────────────────────────────┘
 //! ```
 //!
-//! Two commands are for a cluster where the webhook is installed: [`break_glass`] takes it out of force, [`uninstall`] removes it. They talk to the API
-//! server alone.
+//! [`scan`] judges what is in a cluster already, by the same [`judge`]. Two commands are for a cluster where the webhook is installed: [`break_glass`]
+//! takes it out of force, [`uninstall`] removes it. All three talk to the API server alone.
 //!
 //! Exit status: 0 if everything passes, 1 if something violates the standard, 2 if something could not be judged. What cannot be judged is never passed
 //! over: a file that cannot be read or parsed, a field of the wrong type, a path without any manifest.
@@ -23,8 +23,11 @@ pub mod cluster;
 pub mod convert;
 pub mod document;
 pub mod explain;
+pub mod findings;
+pub mod judge;
 pub mod policies;
 pub mod report;
+pub mod scan;
 pub mod source;
 pub mod uninstall;
 

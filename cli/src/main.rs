@@ -7,14 +7,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use portcullis_cli::args::{Args, Command};
-use portcullis_cli::{break_glass, cases, check, convert, explain, uninstall};
+use portcullis_cli::{break_glass, cases, check, convert, explain, scan, uninstall};
 
 fn main() -> ExitCode {
     let output = match Args::parse().command {
         Command::Check(args) => check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()),
+        Command::Scan(args) => scan::run(&args, &mut io::stdout().lock()),
         Command::Test(args) => cases::run(&args, &mut io::stdout().lock()),
         Command::Convert(args) => convert::run(&args, &mut io::stdout().lock()),
-        Command::Definitions => convert::write_definitions(&mut io::stdout().lock()),
+        Command::Definitions(args) => convert::write_definitions(&args, &mut io::stdout().lock()),
         Command::Explain(args) => explain::run(&args, &mut io::stdout().lock()),
         Command::BreakGlass(args) => break_glass::run(&args, &mut io::stdout().lock()),
         Command::Uninstall(args) => uninstall::run(&args, &mut io::stdout().lock()),

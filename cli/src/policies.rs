@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use portcullis_admission::policy::{Library, PolicyKey};
+use portcullis_admission::policy::{Entry, Library, PolicyKey};
 use portcullis_api::{PolicyResource, load_policies};
 
 use crate::cases::CASES;
@@ -76,12 +76,16 @@ pub fn load(paths: &[PathBuf], now: Timestamp) -> Result<Library, Vec<String>> {
 
 /// What is wrong with policies that could be read.
 pub fn problems(library: &Library) -> Vec<String> {
-    let name = |key: &PolicyKey| match key {
+    library.entries().iter().flat_map(problems_of).collect()
+}
+
+/// What is wrong with one resource, which each line names.
+pub(crate) fn problems_of(entry: &Entry) -> Vec<String> {
+    let name = match &entry.key {
         PolicyKey::Policy(name) => format!("policy {name}"),
         PolicyKey::Validating(name) => format!("ValidatingAdmissionPolicy {name}"),
         PolicyKey::Binding(name) => format!("ValidatingAdmissionPolicyBinding {name}"),
         PolicyKey::Exception(namespace, name) => format!("exception {namespace}/{name}"),
     };
-    let entries = library.entries();
-    entries.iter().flat_map(|entry| entry.problems.iter().map(|problem| format!("{}: {problem}", name(&entry.key)))).collect()
+    entry.problems.iter().map(|problem| format!("{name}: {problem}")).collect()
 }

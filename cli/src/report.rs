@@ -1,9 +1,27 @@
-//! Reports of a check: one module a format.
+//! Reports of a check or a scan: one module a format.
+
+use std::io::{self, Write};
+
+use crate::args::{Color, Format};
+use crate::findings::Findings;
 
 pub mod json;
 pub mod junit;
 pub mod sarif;
 pub mod text;
+
+/// Writes the report that is asked for.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write(findings: &Findings, format: Format, color: Color, output: &mut impl Write) -> io::Result<()> {
+    match format {
+        Format::Text => text::write(findings, color.is_wanted(), output),
+        Format::Json => json::write(findings, output),
+        Format::Sarif => sarif::write(findings, output),
+        Format::Junit => junit::write(findings, output),
+    }
+}
 
 /// `1 workload`, `2 workloads`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {

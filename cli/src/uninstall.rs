@@ -1,7 +1,7 @@
 //! `portcullis uninstall`: removes what was installed into a cluster, in the order that locks nobody out and leaves nothing to come back.
 //!
 //! ```text
-//!  webhooks taken out of force ─► workloads ─► their pods are gone: nobody registers again ─► all else ─► configurations ─► the namespace
+//!  webhooks taken out of force ─► workloads ─► their pods are gone: nobody registers again ─► all else ─► configurations ─► reports ─► the namespace
 //! ```
 //!
 //! What belongs to Portcullis is what has its label. Custom resources are other people's work: their definitions go only with `--crds`.
@@ -19,6 +19,7 @@ use crate::Status;
 use crate::args::UninstallArgs;
 use crate::break_glass::{self, Move};
 use crate::cluster::{self, CONFIGURATION, ClusterError, Kind, cannot, ours};
+use crate::scan::{CLUSTER_REPORTS, REPORTS};
 
 /// How long the pods may take to end: longer than they are given.
 const PODS_TIMEOUT: Duration = Duration::from_secs(60);
@@ -107,6 +108,7 @@ impl Removal {
         for kind in OF_CLUSTER {
             self.remove(kind, None).await?;
         }
+        self.remove_reports().await?;
         let mut left = Vec::new();
         if crds {
             self.remove(CRD, None).await?;
@@ -139,6 +141,23 @@ impl Removal {
             }
         }
         self.removed.push(Object { kind: kind.kind, namespace: namespace.map(str::to_owned), name: name.to_owned() });
+        Ok(())
+    }
+
+    /// The reports of scans, in whatever namespace they are. Their definitions may be other tools' and stay.
+    async fn remove_reports(&mut self) -> Result<(), ClusterError> {
+        for kind in [REPORTS, CLUSTER_REPORTS] {
+            let list = match kind.api(&self.client, None).list_metadata(&ours()).await {
+                Ok(list) => list,
+                // There are no reports in this cluster.
+                Err(kube::Error::Api(status)) if status.code == 404 => continue,
+                Err(error) => return Err(cannot(format!("list {}s", kind.kind))(error)),
+            };
+            for report in list.items {
+                let (namespace, name) = (report.namespace(), report.name_any());
+                self.delete(kind, namespace.as_deref(), &name).await?;
+            }
+        }
         Ok(())
     }
 

@@ -161,6 +161,22 @@ fn writes_the_definitions_of_all_resources() {
     for name in ["admissionpolicies.portcullis.dev", "policyexceptions.portcullis.dev", "workloadprofiles.portcullis.dev"] {
         assert!(output.contains(&format!("name: {name}\n")), "{name}\n{output:.400}");
     }
+    let reports = text(&portcullis(&["definitions", "--policy-reports"], "").stdout);
+    for name in ["policyreports.wgpolicyk8s.io", "clusterpolicyreports.wgpolicyk8s.io"] {
+        assert!(reports.contains(&format!("name: {name}\n")) && !output.contains(name), "{name}\n{reports:.400}");
+    }
+}
+
+#[test]
+fn a_scan_without_a_cluster_says_so_and_one_of_contradictory_namespaces_does_not_start() {
+    let output = portcullis(&["scan", "--kubeconfig", "/nonexistent"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).starts_with("portcullis: cannot find a cluster: "), "{}", text(&output.stderr));
+    for arguments in
+        [&["--namespace", "a", "--all-namespaces"][..], &["--namespace", "a", "--except-namespace", "b"], &["--exceptions-from", "a"]]
+    {
+        assert_eq!(portcullis(&[&["scan"], arguments].concat(), "").status.code(), Some(2), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -10,13 +10,14 @@
 //! While the API server cannot be reached, what was learnt stays in force. Until everything was learnt once, the server is not ready.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use jiff::Timestamp;
 use portcullis_admission::policy::{Library, PolicySet};
 use portcullis_api::load_policies;
+use tokio::sync::watch;
 
 pub mod follow;
 mod params;
@@ -24,17 +25,22 @@ mod status;
 
 /// The set that is in force.
 #[derive(Debug, Default)]
-pub struct Policies(RwLock<Arc<PolicySet>>);
+pub struct Policies(watch::Sender<Arc<PolicySet>>);
 
 impl Policies {
     /// The set, as it is now.
     pub fn current(&self) -> Arc<PolicySet> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.borrow())
     }
 
     /// Puts another set in force, for requests that are read from now on.
     pub fn replace(&self, set: PolicySet) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(set);
+        self.0.send_replace(Arc::new(set));
+    }
+
+    /// The set, as it changes.
+    pub fn follow(&self) -> watch::Receiver<Arc<PolicySet>> {
+        self.0.subscribe()
     }
 }
 

@@ -9,12 +9,14 @@
 //!
 //! | what | how |
 //! |---|---|
-//! | resources | those that [`WORKLOADS`] names, the subresources of pods that change a spec, namespaces where their labels count; never `*` |
+//! | resources | those that [`WORKLOADS`](portcullis_admission::WORKLOADS) names, the subresources of pods that change a spec, namespaces where their labels count, and what else policies are for as long as they are ([`rules`]); `*` only where a policy says so |
 //! | namespaces | not its own and not `kube-system`; those that a label selects, where one is given |
-//! | nodes | the mirror pods of the kubelet are never sent |
+//! | nodes | the mirror pods of the kubelet are never sent, nor anything else that a node does but make what carries pods |
+//! | leases, reviews of who may do what, policies | never sent |
 //! | time | [`TIMEOUT_SECONDS`] |
 //! | no answer | two webhooks of the same rules, one that fails closed and one that fails open; a namespace's label [`FAILURE_POLICY_LABEL`] chooses |
 //! | labels of namespaces | a webhook of their own that fails open, so that a namespace can always be made and its label be changed |
+//! | what is in no namespace, and what no policy denies that fails closed | another webhook that fails open |
 //! | the webhook's namespace is deleted | the configuration goes with it: it is owned by the namespace |
 //! | `portcullis break-glass` | leaves an annotation; what has it is left alone |
 //!
@@ -24,31 +26,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
-use portcullis_admission::WORKLOADS;
+use portcullis_admission::policy::Coverage;
 use portcullis_api::registration::{BREAK_GLASS_ANNOTATION, FAIL, FAILURE_POLICY_LABEL, IGNORE, PART_OF, PART_OF_LABEL};
 use serde_json::{Value, json};
 
 pub mod answer;
+mod conditions;
 pub mod registrar;
+mod rules;
+
+use rules::Rules;
 
 /// How long the API server waits for an answer. A review takes milliseconds; the longest that one may wait is for a namespace, 2 s.
 pub const TIMEOUT_SECONDS: u8 = 3;
 
-/// What fails closed, what fails open, and what judges the labels of namespaces.
+/// What fails closed, what fails open, what judges the labels of namespaces, and what policies are for beside that.
 const CLOSED: &str = "fail-closed.portcullis.dev";
 const OPEN: &str = "fail-open.portcullis.dev";
 const LABELS: &str = "namespace-labels.portcullis.dev";
+const POLICIES: &str = "policies.portcullis.dev";
 
 /// The label that the API server gives every namespace, with its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
-/// The subresources of pods that change a spec.
-const POD_SUBRESOURCES: [&str; 2] = ["pods/ephemeralcontainers", "pods/resize"];
-
-/// The kubelet's word that a pod runs already, from a file on the node. Denying it would only hide it. Only nodes are believed: others write
-/// what annotation they like.
-const NOT_A_MIRROR_POD: &str = "!(has(request.userInfo.groups) && 'system:nodes' in request.userInfo.groups && \
-     has(object.metadata.annotations) && 'kubernetes.io/config.mirror' in object.metadata.annotations)";
 
 /// How the API server reaches the webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,17 +92,22 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// The configuration that makes the API server trust `bundle`. It is removed with the namespace `owner`, given as name and UID.
-    pub fn configuration(&self, bundle: &str, owner: Option<(&str, &str)>) -> Value {
+    /// The configuration that makes the API server trust `bundle`, and ask about what policies are for. It is removed with the namespace `owner`, given
+    /// as name and UID.
+    pub fn configuration(&self, bundle: &str, owner: Option<(&str, &str)>, policies: &Coverage) -> Value {
+        let Rules { chosen, open } = Rules::new(policies, self.namespace_labels);
         let mut webhooks = vec![
-            self.webhook(CLOSED, FAIL, bundle, &workload_rules(), Some(self.chosen(FailurePolicy::Fail))),
-            self.webhook(OPEN, IGNORE, bundle, &workload_rules(), Some(self.chosen(FailurePolicy::Ignore))),
+            self.webhook(CLOSED, FAIL, bundle, &chosen, Some(self.chosen(FailurePolicy::Fail))),
+            self.webhook(OPEN, IGNORE, bundle, &chosen, Some(self.chosen(FailurePolicy::Ignore))),
         ];
         if self.namespace_labels {
             let rule = json!([{
                 "apiGroups": [""], "apiVersions": ["v1"], "resources": ["namespaces"], "operations": ["CREATE", "UPDATE"], "scope": "Cluster",
             }]);
             webhooks.push(self.webhook(LABELS, IGNORE, bundle, &rule, None));
+        }
+        if !open.is_empty() {
+            webhooks.push(self.webhook(POLICIES, IGNORE, bundle, &Value::Array(open), None));
         }
         let owner = owner.map(|(name, uid)| json!({"apiVersion": "v1", "kind": "Namespace", "name": name, "uid": uid}));
         json!({
@@ -130,7 +134,7 @@ impl Registration {
             "failurePolicy": failure_policy,
             "clientConfig": self.client_config(bundle),
             "namespaceSelector": {"matchLabels": self.namespaces, "matchExpressions": expressions},
-            "matchConditions": [{"name": "not-a-mirror-pod", "expression": NOT_A_MIRROR_POD}],
+            "matchConditions": conditions::all(),
             "rules": rules,
         })
     }
@@ -156,18 +160,6 @@ impl Registration {
         };
         json!({"key": FAILURE_POLICY_LABEL, "operator": operator, "values": [value]})
     }
-}
-
-/// Everything that carries a pod, group by group.
-fn workload_rules() -> Value {
-    let mut groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for workload in WORKLOADS {
-        groups.entry(workload.group).or_default().push(workload.resource);
-    }
-    let rule = |group: &str, resources: &[&str], operations: &[&str]| json!({"apiGroups": [group], "apiVersions": ["v1"], "resources": resources, "operations": operations, "scope": "Namespaced"});
-    let mut rules: Vec<Value> = groups.iter().map(|(group, resources)| rule(group, resources, &["CREATE", "UPDATE"])).collect();
-    rules.push(rule("", &POD_SUBRESOURCES, &["UPDATE"]));
-    Value::Array(rules)
 }
 
 /// What is to be done about a configuration.

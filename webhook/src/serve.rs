@@ -101,7 +101,7 @@ impl Server {
         let bind = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"));
         let reviews = bind(args.listen).await?;
         let identity = Arc::new(Identity::create().context("cannot make a key")?);
-        let registrar = registrar(args, reviews.local_addr()?, Arc::clone(&identity), Arc::clone(&trusted)).await?;
+        let registrar = registrar(args, reviews.local_addr()?, Arc::clone(&identity), Arc::clone(&trusted), Arc::clone(&policies)).await?;
         Ok(Self {
             reviews,
             probes: bind(args.health_listen).await?,
@@ -208,12 +208,13 @@ async fn registrar(
     address: SocketAddr,
     identity: Arc<Identity>,
     trusted: Arc<Trusted>,
+    policies: Arc<Policies>,
 ) -> anyhow::Result<Option<Registrar>> {
     let Some(configuration) = &args.tls.webhook_configuration else { return Ok(None) };
     let registration = args.register.registration(configuration, args.home(), args.namespace_labels);
     let (Some(registration), Some(name)) = (registration, args.register.server_name()) else { return Ok(None) };
     let oneself = Oneself { address, name, identity };
-    Ok(Some(Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted)))
+    Ok(Some(Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted, policies)))
 }
 
 /// Reads the policies of files, or makes ready to follow those of the API server.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 
-use crate::check::{CheckError, Findings, Judged, LocatedPolicyViolation, LocatedViolation};
+use crate::findings::{CheckError, Findings, Judged, LocatedPolicyViolation, LocatedViolation};
 
 /// Writes the report, one JSON object.
 ///
@@ -38,6 +38,7 @@ fn workload(judged: &Judged) -> Value {
         "kind": judged.identity.kind,
         "namespace": judged.identity.namespace,
         "name": judged.identity.name,
+        "standard": judged.standard.map(|standard| standard.to_string()),
         "allowed": !judged.violates(),
         "violations": judged.violations.iter().map(violation).collect::<Vec<_>>(),
         "policyViolations": judged.policies.iter().map(policy_violation).collect::<Vec<_>>(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::check::{CheckError, Findings, Judged};
+use crate::findings::{CheckError, Findings, Judged};
 
 /// Writes the report, one XML document.
 ///
@@ -13,7 +13,7 @@ pub fn write(findings: &Findings, output: &mut impl Write) -> io::Result<()> {
     let (failures, errors) = (findings.violating(), findings.errors.len());
     let counts = format!(r#"tests="{tests}" failures="{failures}" errors="{errors}""#);
     writeln!(output, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    writeln!(output, r#"<testsuites name="portcullis check" {counts}>"#)?;
+    writeln!(output, r#"<testsuites name="portcullis {}" {counts}>"#, findings.origin.command())?;
     writeln!(output, r#"  <testsuite name="{}" {counts}>"#, escape(&findings.judged_by))?;
     for judged in &findings.workloads {
         write_judged(findings, judged, output)?;

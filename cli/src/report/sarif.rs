@@ -7,7 +7,7 @@ use portcullis_admission::policy::PolicyFinding;
 use portcullis_admission::{CHECKS, Check, Finding, Violation};
 use serde_json::{Value, json};
 
-use crate::check::{CheckError, Findings, Judged, LocatedPolicyViolation};
+use crate::findings::{CheckError, Findings, Judged, LocatedPolicyViolation};
 
 /// Writes the report, one SARIF log.
 ///

@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::count;
-use crate::check::{CheckError, Findings, Judged};
+use crate::findings::{CheckError, Findings, Judged, Origin};
 
 /// SGR sequences, or nothing.
 struct Style {
@@ -48,10 +48,18 @@ fn place(source: &str, line: Option<u64>) -> String {
 
 fn write_judged(findings: &Findings, judged: &Judged, style: &Style, output: &mut impl Write) -> io::Result<()> {
     let Style { bad, strong, faint, end, .. } = style;
-    let place = place(&judged.source, judged.line);
+    // The path at an API server says nothing that the object's name does not.
+    let place = match findings.origin {
+        Origin::Files => format!("{}: ", place(&judged.source, judged.line)),
+        Origin::Cluster => String::new(),
+    };
     // What is only warned of or noted does not make the command fail.
     let verdict = if judged.violates() { format!("{bad}violates{end}") } else { "is warned of by".to_owned() };
-    writeln!(output, "{place}: {strong}{}{end} {verdict} {}", printable(&judged.identity), findings.judged_by)?;
+    write!(output, "{place}{strong}{}{end} {verdict} {}", printable(&judged.identity), findings.judged_by)?;
+    match judged.standard.filter(|_| findings.standard.is_none()) {
+        Some(standard) => writeln!(output, " ({standard})")?,
+        None => writeln!(output)?,
+    }
     for located in &judged.violations {
         writeln!(output, "  {strong}{}{end}: {}", located.violation.check, printable(&located.violation))?;
         for (finding, line) in located.violation.findings.iter().zip(&located.lines) {

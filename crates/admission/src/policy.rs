@@ -29,6 +29,7 @@
 //! What violates a policy has the policy's actions and never more: one that only warns does not deny where it fails.
 
 pub(crate) mod compile;
+mod coverage;
 mod exception;
 mod export;
 mod expression;
@@ -44,9 +45,10 @@ mod set;
 mod subject;
 
 pub use compile::{Problem, compile};
+pub use coverage::{Coverage, Deeds};
 pub use exception::Exception;
 pub use export::{Loss, export};
-pub use judge::Surroundings;
+pub use judge::{OWN_GROUPS, Surroundings};
 pub use library::{Entry, Library, PolicyKey, Trust};
 pub use outcome::{Effect, PolicyFinding, PolicyOutcome, PolicyViolation, Waiver};
 pub use set::PolicySet;

@@ -7,6 +7,7 @@
 //!  workload_profile   WorkloadProfile: workload, mode, each container's rules          (portcullis.dev/v1alpha1, and its CRD)
 //!  admission_policy   AdmissionPolicy: a Pod Security Standard, validations in CEL     (likewise)
 //!  policy_exception   PolicyException: one thing that a policy forbids, allowed        (likewise)
+//!  policy_report      PolicyReport: what a scan found                                  (wgpolicyk8s.io/v1alpha2)
 //!  validating_…       Kubernetes' own ValidatingAdmissionPolicy and its binding
 //!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
 //!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern
@@ -28,6 +29,7 @@ pub mod guard;
 pub mod network;
 pub mod path;
 pub mod policy_exception;
+pub mod policy_report;
 pub mod registration;
 pub mod rule;
 pub mod token;

@@ -2,7 +2,8 @@
 
 #![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may fail by panicking")]
 
-use portcullis_api::{admission_policy, policy_exception, workload_profile};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use portcullis_api::{admission_policy, policy_exception, policy_report, workload_profile};
 use serde_json::Value;
 
 /// Every schema in a schema, with the way to it.
@@ -21,8 +22,9 @@ fn schemas<'s>(schema: &'s Value, path: &str, found: &mut Vec<(String, &'s Value
 #[test]
 fn every_schema_is_structural() {
     // The rules of "Specifying a structural schema" in Kubernetes' documentation of custom resources.
-    for definition in [workload_profile::crd(), admission_policy::crd(), policy_exception::crd()] {
-        let definition = serde_json::to_value(definition).unwrap();
+    let own = [workload_profile::crd(), admission_policy::crd(), policy_exception::crd()];
+    let own = own.map(|definition| serde_json::to_value(definition).unwrap());
+    for definition in own.into_iter().chain(policy_report::definitions()) {
         let mut found = Vec::new();
         schemas(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"], "", &mut found);
         assert!(found.len() > 10, "{found:#?}");
@@ -51,5 +53,19 @@ fn policies_and_exceptions_have_the_names_that_people_type_and_a_status() {
         let shown: Vec<_> = version.additional_printer_columns.iter().flatten().map(|column| column.name.as_str()).collect();
         assert_eq!(shown, columns);
         assert!(version.subresources.as_ref().unwrap().status.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn reports_have_the_names_that_other_tools_know() {
+    let definitions =
+        policy_report::definitions().map(|definition| serde_json::from_value::<CustomResourceDefinition>(definition).unwrap());
+    for (definition, name, short, scope) in [
+        (&definitions[0], "policyreports.wgpolicyk8s.io", "polr", "Namespaced"),
+        (&definitions[1], "clusterpolicyreports.wgpolicyk8s.io", "cpolr", "Cluster"),
+    ] {
+        assert_eq!(definition.metadata.name.as_deref(), Some(name));
+        assert_eq!(definition.spec.names.short_names.as_deref(), Some(&[short.to_owned()][..]));
+        assert_eq!((definition.spec.scope.as_str(), definition.spec.versions[0].name.as_str()), (scope, "v1alpha2"));
     }
 }

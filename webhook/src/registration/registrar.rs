@@ -10,14 +10,17 @@ use std::time::{Duration, SystemTime};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, Patch, PatchParams};
+use portcullis_admission::policy::{Coverage, PolicySet};
 use serde_json::Value;
 use thiserror::Error;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::answer::{AnswerError, Oneself};
 use super::{Due, Registration, due};
 use crate::certificates::Trusted;
 use crate::health::Health;
+use crate::policies::Policies;
 
 /// How often it is looked whether the registration is as it should be.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -75,6 +78,7 @@ pub struct Registrar {
     home: Option<String>,
     oneself: Oneself,
     trusted: Arc<Trusted>,
+    policies: Arc<Policies>,
 }
 
 impl std::fmt::Debug for Registrar {
@@ -84,17 +88,27 @@ impl std::fmt::Debug for Registrar {
 }
 
 impl Registrar {
-    /// Keeps `registration` of the webhook that is `oneself` and is to be trusted as `trusted` says; it ends with the namespace `home`.
-    pub fn new(client: kube::Client, registration: Registration, home: Option<String>, oneself: Oneself, trusted: Arc<Trusted>) -> Self {
-        Self { registration, configurations: Api::all(client.clone()), namespaces: Api::all(client), home, oneself, trusted }
+    /// Keeps `registration` of the webhook that is `oneself`, is to be trusted as `trusted` says and judges by `policies`; it ends with the namespace
+    /// `home`.
+    pub fn new(
+        client: kube::Client,
+        registration: Registration,
+        home: Option<String>,
+        oneself: Oneself,
+        trusted: Arc<Trusted>,
+        policies: Arc<Policies>,
+    ) -> Self {
+        Self { registration, configurations: Api::all(client.clone()), namespaces: Api::all(client), home, oneself, trusted, policies }
     }
 
     /// Registers as soon as `health` says ready, and keeps it so.
     pub async fn keep(&self, health: &Health) {
         let mut last = None;
         let mut told = None;
+        let mut policies = self.policies.follow();
         loop {
-            let round = tokio::time::timeout(TIMEOUT, self.round(health)).await.unwrap_or(Err(RegistrarError::TimedOut));
+            let coverage = policies.borrow_and_update().coverage();
+            let round = tokio::time::timeout(TIMEOUT, self.round(health, &coverage)).await.unwrap_or(Err(RegistrarError::TimedOut));
             match round {
                 Ok(state) => {
                     if last != Some(state) {
@@ -119,6 +133,7 @@ impl Registrar {
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = self.trusted.changed() => {}
+                () = other(&mut policies, &coverage) => {}
             }
         }
     }
@@ -131,7 +146,7 @@ impl Registrar {
         }
     }
 
-    async fn round(&self, health: &Health) -> Result<State, RegistrarError> {
+    async fn round(&self, health: &Health, policies: &Coverage) -> Result<State, RegistrarError> {
         let (ready, why) = health.readiness(SystemTime::now());
         if !ready {
             return Err(RegistrarError::NotReady(why.trim_end().to_owned()));
@@ -142,7 +157,7 @@ impl Registrar {
         self.oneself.answers(bundle).await?;
         let owner = self.owner().await?;
         let owner = owner.as_ref().map(|(name, uid)| (name.as_str(), uid.as_str()));
-        let mut wanted = self.registration.configuration(bundle, owner);
+        let mut wanted = self.registration.configuration(bundle, owner, policies);
         let name = &self.registration.name;
         let existing = self.configurations.get_opt(name).await.map_err(cannot("read the webhook configuration"))?;
         match due(existing.as_ref(), &wanted) {
@@ -159,6 +174,7 @@ impl Registrar {
                     .patch(name, &params, &Patch::Apply(&wanted))
                     .await
                     .map_err(cannot("write the webhook configuration"))?;
+                info!(configuration = name, "registration written");
                 Ok(State::Registered)
             }
         }
@@ -169,5 +185,18 @@ impl Registrar {
         let Some(home) = &self.home else { return Ok(None) };
         let namespace = self.namespaces.get(home).await.map_err(cannot("read the webhook's own namespace"))?;
         Ok(namespace.metadata.uid.map(|uid| (home.clone(), uid)))
+    }
+}
+
+/// Until policies are for something else than `known`. Most changes of policies change nothing of that.
+async fn other(policies: &mut watch::Receiver<Arc<PolicySet>>, known: &Coverage) {
+    loop {
+        if policies.changed().await.is_err() {
+            // They never change again.
+            std::future::pending::<()>().await;
+        }
+        if policies.borrow_and_update().coverage() != *known {
+            return;
+        }
     }
 }

@@ -1,3 +1,7 @@
+use portcullis_admission::WORKLOADS;
+use portcullis_admission::policy::Deeds;
+use portcullis_api::admission_policy::OperationName;
+
 use super::*;
 
 fn registration() -> Registration {
@@ -12,7 +16,7 @@ fn registration() -> Registration {
 }
 
 fn wanted() -> Value {
-    registration().configuration("bundle", Some(("portcullis-system", "u-1")))
+    registration().configuration("bundle", Some(("portcullis-system", "u-1")), &Coverage::new())
 }
 
 fn read(configuration: &Value) -> ValidatingWebhookConfiguration {
@@ -27,8 +31,7 @@ fn is_what_the_api_server_takes_field_by_field() {
 
 #[test]
 fn asks_for_every_workload_and_never_for_everything() {
-    let rules = workload_rules();
-    let rules = rules.as_array().unwrap();
+    let rules = rules::workloads();
     for workload in WORKLOADS {
         let is_asked_for = |rule: &&Value| {
             rule["apiGroups"][0] == workload.group && rule["resources"].as_array().unwrap().contains(&workload.resource.into())
@@ -41,7 +44,7 @@ fn asks_for_every_workload_and_never_for_everything() {
 #[test]
 fn one_webhook_fails_closed_and_one_open_and_every_namespace_has_exactly_one() {
     for (default, closed_by_label) in [(FailurePolicy::Fail, "NotIn"), (FailurePolicy::Ignore, "In")] {
-        let configuration = Registration { failure_policy: default, ..registration() }.configuration("bundle", None);
+        let configuration = Registration { failure_policy: default, ..registration() }.configuration("bundle", None, &Coverage::new());
         let label = |index: usize| configuration["webhooks"][index]["namespaceSelector"]["matchExpressions"][1].clone();
         let (closed, open) = (label(0), label(1));
         assert_eq!(configuration["webhooks"][0]["failurePolicy"], "Fail");
@@ -57,14 +60,14 @@ fn changes_of_namespaces_fail_open_and_are_asked_for_only_where_labels_count() {
     let labels = &wanted()["webhooks"][2];
     assert_eq!(labels["failurePolicy"], "Ignore");
     assert_eq!(labels["rules"][0]["resources"], json!(["namespaces"]));
-    let without = Registration { namespace_labels: false, ..registration() }.configuration("bundle", None);
+    let without = Registration { namespace_labels: false, ..registration() }.configuration("bundle", None, &Coverage::new());
     assert_eq!(without["webhooks"].as_array().unwrap().len(), 2);
 }
 
 #[test]
 fn every_webhook_leaves_out_the_excluded_namespaces_and_keeps_to_the_selected_ones() {
     let selected = Registration { namespaces: [("team".to_owned(), "shop".to_owned())].into(), ..registration() };
-    for webhook in selected.configuration("bundle", None)["webhooks"].as_array().unwrap() {
+    for webhook in selected.configuration("bundle", None, &Coverage::new())["webhooks"].as_array().unwrap() {
         let selector = &webhook["namespaceSelector"];
         assert_eq!(selector["matchExpressions"][0]["values"], json!(["kube-system", "portcullis-system"]));
         assert_eq!(selector["matchLabels"], json!({"team": "shop"}));
@@ -98,4 +101,28 @@ fn leaves_alone_what_somebody_took_out_of_force() {
     broken["webhooks"] = json!([]);
     broken["metadata"]["annotations"] = json!({ BREAK_GLASS_ANNOTATION: "[]" });
     assert_eq!(due(Some(&read(&broken)), &wanted()), Due::HandsOff);
+}
+
+#[test]
+fn what_policies_are_for_is_asked_for_as_long_as_they_are() {
+    let deeds = |resource: &str, operation, namespaced| Deeds {
+        group: String::new(),
+        version: "v1".to_owned(),
+        resource: resource.to_owned(),
+        operation,
+        namespaced,
+    };
+    let coverage: Coverage =
+        [(deeds("pods/exec", OperationName::Connect, true), true), (deeds("nodes", OperationName::Update, false), true)].into();
+    let configuration = registration().configuration("bundle", None, &coverage);
+    let webhooks = configuration["webhooks"].as_array().unwrap();
+    let names: Vec<&str> = webhooks.iter().map(|webhook| webhook["name"].as_str().unwrap()).collect();
+    assert_eq!(names, [CLOSED, OPEN, LABELS, POLICIES]);
+    for (webhook, asks_for_exec) in webhooks.iter().zip([true, true, false, false]) {
+        assert_eq!(webhook["rules"].to_string().contains("pods/exec"), asks_for_exec, "{webhook}");
+        assert_eq!(webhook["namespaceSelector"]["matchExpressions"][0]["values"], json!(["kube-system", "portcullis-system"]));
+    }
+    assert_eq!((&webhooks[3]["failurePolicy"], &webhooks[3]["rules"][0]["resources"]), (&json!("Ignore"), &json!(["nodes"])));
+    assert!(covers(&serde_json::to_value(read(&configuration)).unwrap(), &configuration));
+    assert_eq!(due(Some(&read(&configuration)), &wanted()), Due::Apply, "they are gone");
 }

@@ -24,7 +24,7 @@ mod validation;
 use security::Readable;
 
 /// The API groups whose objects are not judged, or a policy could keep people from mending policies.
-const OWN_GROUPS: [&str; 2] = ["portcullis.dev", "admissionregistration.k8s.io"];
+pub const OWN_GROUPS: [&str; 2] = ["portcullis.dev", "admissionregistration.k8s.io"];
 
 /// What a policy may look at beside the request.
 #[derive(Debug, Clone, Copy)]

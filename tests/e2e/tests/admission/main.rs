@@ -10,6 +10,8 @@ mod differential;
 mod fixtures;
 mod gate;
 mod lifecycle;
+mod policies;
 mod registration;
+mod scan;
 mod support;
 mod uninstall;

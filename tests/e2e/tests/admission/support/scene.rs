@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use portcullis_e2e::cluster::Cluster;
@@ -22,6 +22,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the webhook is documented to need (README.md), and nothing else.
 const RIGHTS: &str = include_str!("rights.yaml");
+/// What it needs beside that to follow policies (docs/policies.md).
+const RIGHTS_FOR_POLICIES: &str = include_str!("rights-policies.yaml");
 
 /// A test's place in the cluster.
 pub(crate) struct Scene {
@@ -95,6 +97,17 @@ impl Scene {
         create(&self.api(namespace, object), object, false).await
     }
 
+    /// Makes or changes an object as `kubectl apply --server-side` does.
+    pub(crate) async fn apply(&self, namespace: &str, object: &Value) -> kube::Result<DynamicObject> {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        self.api(namespace, object).patch(name, &PatchParams::apply("portcullis-test").force(), &Patch::Apply(object)).await
+    }
+
+    pub(crate) async fn delete(&self, namespace: &str, object: &Value) {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        self.api(namespace, object).delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
     pub(crate) async fn try_create(&self, namespace: &str, object: &Value) -> kube::Result<DynamicObject> {
         create(&self.api(namespace, object), object, true).await
     }
@@ -109,18 +122,45 @@ impl Scene {
         .await;
     }
 
+    /// Installs the definitions that `portcullis definitions` writes with these arguments, and waits until they are served.
+    pub(crate) async fn install(&self, arguments: &[&str]) {
+        let output = super::portcullis(&[&["definitions"], arguments].concat()).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        for definition in text.split("---\n") {
+            let definition: Value = serde_saphyr::from_str(definition).unwrap();
+            let name = definition["metadata"]["name"].as_str().unwrap();
+            let api = self.api("", &definition);
+            self.apply("", &definition).await.unwrap();
+            eventually("the definition is established", async || {
+                let conditions = api.get(name).await.unwrap().data["status"]["conditions"].clone();
+                let is_so = |condition: &Value| condition["type"] == "Established" && condition["status"] == "True";
+                conditions.as_array().is_some_and(|conditions| conditions.iter().any(is_so)).then_some(())
+            })
+            .await;
+        }
+    }
+
     /// A kubeconfig of the webhook's service account.
     pub(crate) fn webhook_kubeconfig(&self) -> PathBuf {
         self.folder().join("webhook.kubeconfig")
     }
 
-    async fn grant_rights(&self) {
-        let text = RIGHTS.replace("SYSTEM", &self.system()).replace("SCENE", &self.id);
+    /// Lets the webhook follow policies.
+    pub(crate) async fn grant_rights_for_policies(&self) {
+        self.grant(RIGHTS_FOR_POLICIES).await;
+    }
+
+    async fn grant(&self, rights: &str) {
+        let text = rights.replace("SYSTEM", &self.system()).replace("SCENE", &self.id);
         for object in text.split("---\n") {
             let object: Value = serde_saphyr::from_str(object).unwrap();
             let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
             self.create(namespace, &object).await.unwrap();
         }
+    }
+
+    async fn grant_rights(&self) {
+        self.grant(RIGHTS).await;
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), &self.system());
         let request = TokenRequest { spec: Some(TokenRequestSpec::default()), ..Default::default() };
         let token = accounts.create_token_request("webhook", &PostParams::default(), &request).await.unwrap().status.unwrap().token;

@@ -1,0 +1,78 @@
+//! Which namespaces are scanned.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kube::Client;
+use kube::api::ListParams;
+use serde_json::Value;
+
+use super::kinds::Kind;
+use super::pages::{PageError, Pages};
+use crate::args::ScanArgs;
+use crate::cluster::{ClusterError, cannot};
+
+/// The namespaces that are meant.
+#[derive(Debug)]
+pub(super) struct Namespaces {
+    objects: BTreeMap<String, Value>,
+    /// Those that are left out of all; `None` where only those above are meant.
+    except: Option<BTreeSet<String>>,
+}
+
+impl Namespaces {
+    /// Reads those that the command line means.
+    pub(super) async fn read(client: &Client, args: &ScanArgs) -> Result<Self, ClusterError> {
+        let kind = Kind::namespaces();
+        let api = kind.api(client, None);
+        let mut found = Vec::new();
+        if args.namespace.is_empty() {
+            let params = ListParams { label_selector: args.namespace_selector.clone(), ..ListParams::default() };
+            found = Pages::with(api, params).all().await.map_err(failed)?;
+        } else {
+            for name in &args.namespace {
+                let namespace = api.get_opt(name).await.map_err(cannot(format!("read the namespace {name:?}")))?;
+                found.push(namespace.ok_or_else(|| ClusterError::NotFound(format!("there is no namespace {name:?}")))?);
+            }
+        }
+        let except: BTreeSet<String> = if args.namespace.is_empty() && !args.all_namespaces {
+            args.except_namespace.iter().cloned().collect()
+        } else {
+            BTreeSet::new()
+        };
+        let mut objects = BTreeMap::new();
+        for namespace in &found {
+            let name = namespace.metadata.name.clone().unwrap_or_default();
+            if !except.contains(&name) {
+                let value = kind.value(namespace).map_err(|error| ClusterError::Contents(format!("namespace {name:?}: {error}")))?;
+                objects.insert(name, value);
+            }
+        }
+        let are_all = args.namespace.is_empty() && args.namespace_selector.is_none();
+        Ok(Self { objects, except: are_all.then_some(except) })
+    }
+
+    /// Whether all are meant but for a few.
+    pub(super) const fn are_all(&self) -> bool {
+        self.except.is_some()
+    }
+
+    /// Whether this one is meant. Of all, one that was made a moment ago is, too.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.except.as_ref().map_or_else(|| self.objects.contains_key(name), |except| !except.contains(name))
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.objects.keys().map(String::as_str)
+    }
+
+    pub(super) fn objects(&self) -> impl Iterator<Item = &Value> {
+        self.objects.values()
+    }
+}
+
+fn failed(error: PageError) -> ClusterError {
+    match error {
+        PageError::Api(error) => cannot("list the namespaces")(*error),
+        PageError::TimedOut => ClusterError::TimedOut("the API server does not list its namespaces"),
+    }
+}
