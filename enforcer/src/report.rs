@@ -24,15 +24,15 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         Operation::Exec => event::Operation::Exec,
         Operation::Open => event::Operation::Open,
         Operation::Map => event::Operation::Map,
-        Operation::Connect => event::Operation::Connect,
+        Operation::Connect | Operation::UnixConnect => event::Operation::Connect,
         Operation::Create => event::Operation::Create,
         Operation::Delete => event::Operation::Delete,
         Operation::Rename => event::Operation::Rename,
         Operation::Link => event::Operation::Link,
         Operation::Truncate => event::Operation::Truncate,
         Operation::Attributes => event::Operation::Attributes,
-        Operation::Send => event::Operation::Send,
-        Operation::Bind => event::Operation::Bind,
+        Operation::Send | Operation::UnixSend => event::Operation::Send,
+        Operation::Bind | Operation::UnixBind => event::Operation::Bind,
         Operation::Socket => event::Operation::Socket,
         Operation::Capability => event::Operation::Capability,
         Operation::Privilege => event::Operation::Privilege,
@@ -88,7 +88,7 @@ fn object(raw: &RawEvent<'_>) -> Object {
             protocol: Protocol::Number(endpoint.protocol),
         };
     }
-    if raw.operation.is_token()
+    if (raw.operation.is_token() || raw.operation.is_unix())
         && let Ok(token) = Token::from_key(raw.object)
     {
         return Object::Token(token);

@@ -56,25 +56,42 @@ pub enum Operation {
     Privilege = 19,
     /// An extended attribute was set or removed.
     Xattr = 20,
+    /// A UNIX socket was connected to one that listens; the object is the path, or the abstract name, that the other is bound to.
+    UnixConnect = 21,
+    /// A datagram was sent to a UNIX socket, or a socket for datagrams connected to it; the object as of [`Operation::UnixConnect`].
+    UnixSend = 22,
+    /// A UNIX socket was bound to an abstract name.
+    UnixBind = 23,
 }
 
 impl Operation {
-    /// Whether the object is an address and not a path.
+    /// Whether the object is an address and port.
     #[must_use]
     pub const fn is_network(self) -> bool {
         matches!(self, Self::Connect | Self::Send | Self::Bind)
     }
 
-    /// Whether the object is a key of [`crate::token`].
+    /// Whether the object is a key of [`crate::token`], whatever it is done to.
     #[must_use]
     pub const fn is_token(self) -> bool {
-        matches!(self, Self::Socket | Self::Capability | Self::Privilege | Self::Xattr)
+        matches!(self, Self::Socket | Self::Capability | Self::Privilege | Self::Xattr | Self::UnixBind)
+    }
+
+    /// Whether the other end is a UNIX socket: its object is a path where it is bound to one, and a key of [`crate::token`] where its name is
+    /// abstract.
+    #[must_use]
+    pub const fn is_unix(self) -> bool {
+        matches!(self, Self::UnixConnect | Self::UnixSend)
     }
 
     /// Whether a rule for a file can grant it.
     #[must_use]
     pub const fn is_file(self) -> bool {
-        matches!(self, Self::Open | Self::Map | Self::Create | Self::Delete | Self::Rename | Self::Link | Self::Truncate | Self::Attributes)
+        self.is_unix()
+            || matches!(
+                self,
+                Self::Open | Self::Map | Self::Create | Self::Delete | Self::Rename | Self::Link | Self::Truncate | Self::Attributes
+            )
     }
 
     /// The value with that number, where there is one.
@@ -100,6 +117,9 @@ impl Operation {
             18 => Self::ContainerGone,
             19 => Self::Privilege,
             20 => Self::Xattr,
+            21 => Self::UnixConnect,
+            22 => Self::UnixSend,
+            23 => Self::UnixBind,
             _ => return None,
         })
     }

@@ -65,6 +65,18 @@ macro_rules! for_each_kernel_field {
             MESSAGE_NAME_LEN "msghdr" ["msg_namelen"];
             MESSAGE_FLAGS "msghdr" ["msg_flags"];
             VMA_FILE "vm_area_struct" ["vm_file"];
+            VMA_FLAGS "vm_area_struct" ["vm_flags"];
+            VMA_ANONYMOUS "vm_area_struct" ["anon_vma"];
+            BACKING_USER_PATH "backing_file" ["user_path"];
+            UNIX_ADDRESS "unix_sock" ["addr"];
+            UNIX_PATH "unix_sock" ["path"];
+            UNIX_PEER "unix_sock" ["peer"];
+            UNIX_ADDRESS_LEN "unix_address" ["len"];
+            UNIX_ADDRESS_NAME "unix_address" ["name"];
+            DENTRY_SUPER "dentry" ["d_sb"];
+            SUPER_MOUNTS "super_block" ["s_mounts"];
+            MOUNT_OF_SUPER "mount" ["mnt_instance"];
+            LIST_NEXT "list_head" ["next"];
         }
     };
 }
@@ -76,6 +88,10 @@ pub const ABSENT: u64 = u64::MAX;
 pub const OPTIONAL: &[&str] = &[
     // CONFIG_IO_URING
     "TASK_IO_URING",
+    // Since 6.8: before, a file that backs one of overlayfs has the path of that one.
+    "BACKING_USER_PATH",
+    // Newer kernels list the mounts of a file system otherwise: there a socket that was bound in another mount namespace has no name.
+    "MOUNT_OF_SUPER",
 ];
 
 /// One entry of [`KERNEL_FIELDS`].

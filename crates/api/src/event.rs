@@ -67,7 +67,7 @@ pub enum Operation {
     Open,
     /// A file was to be mapped as executable.
     Map,
-    /// A socket was to be connected.
+    /// A socket was to be connected: to an address and port, or to a UNIX socket.
     Connect,
     /// A file, directory, device or symbolic link was to be made.
     Create,
@@ -81,9 +81,9 @@ pub enum Operation {
     Truncate,
     /// The mode or the owner of a file was to be changed.
     Attributes,
-    /// A message was to be sent to an address without a connection.
+    /// A message was to be sent without a connection: to an address and port, or to a UNIX socket.
     Send,
-    /// A socket was to be bound to a port, or to listen without one.
+    /// A socket was to be bound to a port or an abstract name, or to listen without a port.
     Bind,
     /// A socket was to be made, of a kind that is judged.
     Socket,

@@ -9,7 +9,7 @@
 //!  policy_exception   PolicyException: one thing that a policy forbids, allowed        (likewise)
 //!  validating_…       Kubernetes' own ValidatingAdmissionPolicy and its binding
 //!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
-//!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern
+//!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern, AbstractName
 //!  rule               one rule by itself, as the fragment that can be pasted in a profile
 //!  guard              the trees whose reads are judged unless a profile says otherwise
 //!  validate           what the types cannot say: names, duplicates                     WorkloadProfile → problems with field paths
@@ -46,8 +46,9 @@ pub use network::{Cidr, Ports, Protocol};
 pub use path::PathPattern;
 pub use policy_exception::{PolicyException, PolicyExceptionSpec};
 pub use rule::Rule;
-pub use token::{Capability, Privilege, SocketKind, Token, XattrPattern};
+pub use token::{AbstractName, Capability, Privilege, SocketKind, Token, XattrPattern};
 pub use workload_profile::{
-    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, WorkloadProfile, WorkloadProfileSpec, WorkloadReference,
+    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, UnixRules, WorkloadProfile, WorkloadProfileSpec,
+    WorkloadReference,
 };
 pub use yaml::{LoadError, PolicyResource, load, load_policies, to_yaml};

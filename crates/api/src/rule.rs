@@ -1,6 +1,6 @@
 //! One rule by itself, as the fragment of a profile that says it and nothing else.
 
-use crate::{BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileRule, Privilege, SocketKind, Token, XattrPattern};
+use crate::{BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileRule, Privilege, SocketKind, Token, UnixRules, XattrPattern};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum Rule {
     Connect(ConnectRule),
     /// Under `bind`.
     Bind(BindRule),
-    /// Under `capabilities`, `sockets`, `privileges` or `xattrs`.
+    /// Under `capabilities`, `sockets`, `privileges`, `xattrs` or `unix`.
     Token(Token),
 }
 
@@ -85,6 +85,8 @@ struct Fragment {
     privileges: Vec<Privilege>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     xattrs: Vec<XattrPattern>,
+    #[serde(default, skip_serializing_if = "UnixRules::is_empty")]
+    unix: UnixRules,
 }
 
 impl From<Rule> for Fragment {
@@ -98,6 +100,12 @@ impl From<Rule> for Fragment {
             Rule::Token(Token::Socket(kind)) => Self { sockets: vec![kind], ..Self::default() },
             Rule::Token(Token::Privilege(privilege)) => Self { privileges: vec![privilege], ..Self::default() },
             Rule::Token(Token::Xattr(pattern)) => Self { xattrs: vec![pattern], ..Self::default() },
+            Rule::Token(Token::UnixConnect(name)) => {
+                Self { unix: UnixRules { connect: [name].into(), ..UnixRules::default() }, ..Self::default() }
+            }
+            Rule::Token(Token::UnixBind(name)) => {
+                Self { unix: UnixRules { bind: [name].into(), ..UnixRules::default() }, ..Self::default() }
+            }
         }
     }
 }
@@ -113,7 +121,9 @@ impl TryFrom<Fragment> for Rule {
         let capabilities = fragment.capabilities.into_iter().map(Token::Capability);
         let tokens = capabilities.chain(fragment.sockets.into_iter().map(Token::Socket));
         let tokens = tokens.chain(fragment.privileges.into_iter().map(Token::Privilege));
-        let tokens = tokens.chain(fragment.xattrs.into_iter().map(Token::Xattr)).map(Self::Token);
+        let tokens = tokens.chain(fragment.xattrs.into_iter().map(Token::Xattr));
+        let tokens = tokens.chain(fragment.unix.connect.into_iter().map(Token::UnixConnect));
+        let tokens = tokens.chain(fragment.unix.bind.into_iter().map(Token::UnixBind)).map(Self::Token);
         let mut rules = exec.chain(files).chain(connect).chain(bind).chain(tokens);
         match (rules.next(), rules.next()) {
             (Some(rule), None) => Ok(rule),
@@ -137,6 +147,9 @@ mod tests {
             (r#"{"sockets":["packet"]}"#, "sockets packet"),
             (r#"{"privileges":["ptrace"]}"#, "privileges ptrace"),
             (r#"{"xattrs":["user.*"]}"#, "xattrs user.*"),
+            (r#"{"unix":{"connect":["@x*"]}}"#, "unix connect @x*"),
+            (r#"{"unix":{"bind":["@"]}}"#, "unix bind @"),
+            (r#"{"files":[{"path":"/run/x.sock","access":["connect"]}]}"#, "files connect /run/x.sock"),
         ] {
             let rule: Rule = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&rule).unwrap(), json);

@@ -125,7 +125,7 @@ impl Check {
             if rule.access.is_empty() {
                 self.problem(
                     at.field("files").entry(index).field("access"),
-                    "empty, so the rule grants nothing: list read, write, map, create, delete or attributes",
+                    "empty, so the rule grants nothing: list read, write, map, create, delete, attributes or connect",
                 );
             }
         }

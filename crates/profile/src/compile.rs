@@ -7,7 +7,7 @@ mod network;
 
 use crate::observation::{Observation, access_bit};
 use portcullis_abi::{Access, access};
-use portcullis_api::{ContainerRules, InvalidValue, PathPattern, Rule, Token, guard};
+use portcullis_api::{AbstractName, ContainerRules, InvalidValue, PathPattern, Rule, Token, guard};
 use portcullis_matcher::{Builder, ByteClass, Limits, Pattern, PatternError, Table};
 use std::collections::BTreeSet;
 
@@ -106,7 +106,7 @@ pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled
             Rule::File(file) => paths(&file.path, file.access.iter().fold(0, |all, used| all | access_bit(*used))),
             Rule::Connect(connect) => keys(network::connect(connect), access::CONNECT)?,
             Rule::Bind(bind) => keys(network::bind(bind), access::BIND)?,
-            Rule::Token(token) => keys(token_pattern(token).map(|pattern| vec![pattern]), access::USE)?,
+            Rule::Token(token) => keys(token_patterns(token), access::USE)?,
         };
         for (pattern, granted) in patterns {
             // A rule that lists no access grants nothing; there is no value for it in a table.
@@ -128,9 +128,21 @@ pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled
 }
 
 /// The keys that the token stands for.
-fn token_pattern(token: &Token) -> Result<Pattern, PatternError> {
+fn token_patterns(token: &Token) -> Result<Vec<Pattern>, PatternError> {
     let key = token.key();
-    if token.is_open() { Pattern::from_prefix(&key) } else { Pattern::from_classes(key.into_iter().map(ByteClass::single).collect()) }
+    if token.is_open() {
+        return Ok(vec![Pattern::from_prefix(&key)?]);
+    }
+    let exact: Vec<_> = key.into_iter().map(ByteClass::single).collect();
+    let mut patterns = vec![Pattern::from_classes(exact.clone())?];
+    if let Token::UnixConnect(name) | Token::UnixBind(name) = token
+        && name.is_chosen()
+    {
+        // What the kernel chooses is bound to by nothing, and reached by its digits.
+        let digit = ByteClass::range(b'0'..=b'9').union(ByteClass::range(b'a'..=b'f'));
+        patterns.push(Pattern::from_classes(exact.into_iter().chain([digit; AbstractName::chosen_length()]).collect())?);
+    }
+    Ok(patterns)
 }
 
 /// The trees whose reads are judged in this container.

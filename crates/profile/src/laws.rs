@@ -36,13 +36,14 @@ fn paths() -> impl Strategy<Value = ObservedPath> {
 
 fn observations() -> impl Strategy<Value = Observation> {
     let uses = sample::subsequence(
-        vec![FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes],
-        1..=5,
+        vec![FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes, FileAccess::Connect],
+        1..=6,
     );
     let token = prop_oneof![
         (sample::select(vec![token::SOCKET, token::CAPABILITY, token::PRIVILEGE]), 0u8..46)
             .prop_map(|(marker, number)| vec![marker, number]),
         "\x06(user|security)\\.[ab*]{1,3}".prop_map(String::into_bytes),
+        "[\x07\x08]([0-9a-f]{5}|[ab*]{0,3}|a-[0-9]{1,2})".prop_map(String::into_bytes),
     ];
     let token = token.prop_filter_map("no token", |key| Token::from_key(&key).ok());
     let address = prop_oneof![(0u8..3).prop_map(|last| Endpoint::v4(6, [10, 0, 0, last], 0).address), any::<[u8; 16]>()];
@@ -77,6 +78,9 @@ fn rules() -> impl Strategy<Value = Rule> {
         r#"{"xattrs":["user.a*"]}"#,
         r#"{"xattrs":["user.*"]}"#,
         r#"{"xattrs":["security.b*"]}"#,
+        r#"{"unix":{"connect":["@a*"]}}"#,
+        r#"{"unix":{"connect":["@"]}}"#,
+        r#"{"unix":{"bind":["@*"]}}"#,
     ]);
     let written = written.prop_map(|json| serde_json::from_str(json).unwrap());
     prop_oneof![2 => observations().prop_map(|observation| generalise(&observation)), 1 => written]
@@ -115,8 +119,8 @@ fn sibling(observation: &Observation, bit: usize) -> Observation {
             key[at] ^= 1 << (bit % 8);
             Observation::Bind(Endpoint::from_bind_key(&key).unwrap())
         }
-        Observation::Token(Token::Xattr(pattern)) => {
-            Observation::Token(Token::from_key(&[&[token::XATTR], pattern.name(), b"x"].concat()).unwrap())
+        Observation::Token(token @ (Token::Xattr(_) | Token::UnixConnect(_) | Token::UnixBind(_))) => {
+            Observation::Token(Token::from_key(&[&token.key()[..], b"x"].concat()).unwrap())
         }
         Observation::Token(token) => {
             let key = [token.key()[0], if token.key()[1] == 3 { 4 } else { 3 }];

@@ -86,14 +86,12 @@ fn replaced<R>(list: &mut Vec<R>, merge: impl FnOnce(&[R]) -> Option<Vec<R>>) ->
     changed
 }
 
-/// Of attributes, a pattern takes the place of those that it covers.
+/// Of attributes and abstract names, a pattern takes the place of those that it covers.
 fn add_token(rules: &mut ContainerRules, new: &Token) -> bool {
     if rules.tokens().any(|token| token.covers(new)) {
         return false;
     }
-    if let Token::Xattr(pattern) = new {
-        rules.xattrs.retain(|listed| !pattern.covers(listed));
-    }
+    rules.retain_tokens(|listed| !new.covers(listed));
     rules.list(new.clone())
 }
 
@@ -235,6 +233,9 @@ mod tests {
     fn an_open_attribute_takes_the_place_of_those_that_it_covers() {
         both(json!({ "xattrs": ["user.a"] }), json!({ "xattrs": ["user.*"] }), &["xattrs user.*"]);
         both(json!({ "xattrs": ["user.a*"] }), json!({ "xattrs": ["security.b"] }), &["xattrs security.b", "xattrs user.a*"]);
+        both(json!({ "unix": { "connect": ["@a"] } }), json!({ "unix": { "connect": ["@*"] } }), &["unix connect @*"]);
+        both(json!({ "unix": { "bind": ["@0003f"] } }), json!({ "unix": { "bind": ["@"] } }), &["unix bind @"]);
+        both(json!({ "unix": { "bind": ["@a"] } }), json!({ "unix": { "connect": ["@a"] } }), &["unix connect @a", "unix bind @a"]);
         both(json!({ "capabilities": ["CHOWN"] }), json!({ "privileges": ["bpf"] }), &["capabilities CHOWN", "privileges bpf"]);
     }
 

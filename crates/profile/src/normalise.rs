@@ -46,7 +46,8 @@ impl Thresholds {
 }
 
 /// The uses of data files: all but mapping as code.
-const DATA: [FileAccess; 5] = [FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes];
+const DATA: [FileAccess; 6] =
+    [FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes, FileAccess::Connect];
 
 /// Collapses what the thresholds say. Whether the rules changed.
 pub fn normalise(rules: &mut ContainerRules, thresholds: &Thresholds) -> bool {

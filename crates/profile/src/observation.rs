@@ -1,6 +1,6 @@
 //! What a container was seen to do, and the rule that grants exactly that.
 
-use portcullis_abi::{Access, Operation, Resolution, access, event::RawEvent, netkey::Endpoint};
+use portcullis_abi::{Access, Operation, Resolution, access, event::RawEvent, netkey::Endpoint, token};
 use portcullis_api::{
     BindRule, Cidr, ConnectRule, ExecRule, FileAccess, FileRule, InvalidValue, PathPattern, Ports, Protocol, Rule, Token,
     event::{Remedy, Unresolved},
@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, net::Ipv6Addr};
 pub enum Observation {
     /// A program, a script, or the interpreter of a script was executed.
     Exec(ObservedPath),
-    /// A file was opened for uses that were not granted: at least one of read and write.
+    /// A file was put to uses that were not granted: at least one.
     Open(ObservedPath, BTreeSet<FileAccess>),
     /// A file was mapped as executable.
     Map(ObservedPath),
@@ -20,7 +20,7 @@ pub enum Observation {
     Connect(Endpoint),
     /// A socket was bound, or made to listen without having been bound: to port 0.
     Bind(Endpoint),
-    /// A capability, a privilege, an attribute was used, or a socket of a judged kind made.
+    /// A capability, a privilege, an attribute or an abstract name was used, or a socket of a judged kind made.
     Token(Token),
 }
 
@@ -91,7 +91,7 @@ impl Observation {
             Operation::Map => Ok(Self::Map(path()?)),
             Operation::Connect | Operation::Send => Endpoint::from_connect_key(event.object).map(Self::Connect).ok_or(Unresolvable::Key),
             Operation::Bind => Endpoint::from_bind_key(event.object).map(Self::Bind).ok_or(Unresolvable::Key),
-            Operation::Socket | Operation::Capability | Operation::Privilege | Operation::Xattr => {
+            operation if operation.is_token() || operation.is_unix() && is_key(event.object) => {
                 Token::from_key(event.object).map(Self::Token).map_err(Unresolvable::Token)
             }
             // A further name by which the file could be executed.
@@ -102,11 +102,16 @@ impl Observation {
             | Operation::Rename
             | Operation::Link
             | Operation::Truncate
-            | Operation::Attributes => {
+            | Operation::Attributes
+            | Operation::UnixConnect
+            | Operation::UnixSend => {
                 let missing = file_access(event.header.missing);
                 if missing.is_empty() { Err(Unresolvable::Granted) } else { Ok(Self::Open(path()?, missing)) }
             }
             Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => Err(Unresolvable::Life),
+            Operation::Socket | Operation::Capability | Operation::Privilege | Operation::Xattr | Operation::UnixBind => {
+                Err(Unresolvable::Key)
+            }
         }
     }
 
@@ -122,6 +127,11 @@ impl Observation {
             Self::Open(_, uses) => uses.iter().map(|used| access_bit(*used)).fold(0, |all, bit| all | bit),
         }
     }
+}
+
+/// Whether the object of an operation on UNIX sockets is an abstract name, and no path.
+fn is_key(object: &[u8]) -> bool {
+    object.first() == Some(&token::UNIX_CONNECT)
 }
 
 /// Why no rule can grant what the event tells, as [`Resolution::missing`] has it: a deleted file is judged by the name it had, unless it is
@@ -171,6 +181,7 @@ pub(crate) const fn access_bit(used: FileAccess) -> Access {
         FileAccess::Create => access::CREATE,
         FileAccess::Delete => access::DELETE,
         FileAccess::Attributes => access::ATTRIBUTES,
+        FileAccess::Connect => access::CONNECT,
     }
 }
 
@@ -212,6 +223,9 @@ mod tests {
             (Operation::Socket, access::USE, &[3, 0], "sockets raw"),
             (Operation::Privilege, access::USE, &[5, 2], "privileges mount"),
             (Operation::Xattr, access::USE, b"\x06user.a b", "xattrs user.a b"),
+            (Operation::UnixConnect, access::CONNECT, b"/run/x.sock", "files connect /run/x.sock"),
+            (Operation::UnixSend, access::USE, b"\x0700a1f", "unix connect @00a1f"),
+            (Operation::UnixBind, access::USE, b"\x08", "unix bind @"),
         ] {
             assert_eq!(told(&event(operation, Resolution::Named, missing, object)), rule);
         }

@@ -78,6 +78,8 @@ pub const PROGRAMS: &[(&str, Hook)] = &[
     ("socket_bind", Hook::Lsm),
     ("socket_listen", Hook::Lsm),
     ("socket_create", Hook::Lsm),
+    ("unix_stream_connect", Hook::Lsm),
+    ("unix_may_send", Hook::Lsm),
     ("capable", Hook::Lsm),
     ("ptrace_access_check", Hook::Lsm),
     ("ptrace_traceme", Hook::Lsm),

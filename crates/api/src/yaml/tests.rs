@@ -138,7 +138,7 @@ fn wrong_versions_kinds_and_modes_are_told_with_the_right_ones() {
         "[write]",
         "[append, write]",
         "14:42: spec.containers[0].files[0].access[0]: `append` is not known here: write `read` or `write` or `map` or `create` or `delete` or \
-         `attributes`",
+         `attributes` or `connect`",
     );
 }
 
@@ -216,6 +216,10 @@ fn a_name_that_is_none_is_refused_with_the_one_that_was_meant() {
         ("sockets: [AF_PACKET]", "sockets[0]: `AF_PACKET` is no kind of socket: write `packet`"),
         ("privileges: [trace]", "privileges[0]: `trace` is no privilege: write ptrace, mount, "),
         ("xattrs: [user.*.x]", "xattrs[0]: `*` stands at the end only"),
+        ("unix: {bind: [dbus]}", "unix.bind[0]: an abstract name begins with `@`: write `@dbus`"),
+        ("unix: {connect: [/run/docker.sock]}", "unix.connect[0]: a path is no abstract name: list it under `files`"),
+        ("unix: [\"@x\"]", "unix: a list where a map must be"),
+        ("unix: {listen: []}", "unix.listen: unknown field: the fields here are bind, connect"),
         ("capabilities: ALL", "capabilities: a text where a list must be"),
     ] {
         let text = GOOD.replace("    guard:\n", &format!("    {list}\n    guard:\n"));
@@ -270,6 +274,7 @@ fn ports() -> impl Strategy<Value = BTreeSet<Ports>> {
 fn tokens() -> impl Strategy<Value = Token> {
     let key = prop_oneof![
         (3u8..6, 0u8..50).prop_map(|(marker, number)| vec![marker, number]),
+        (7u8..9, vec(any::<u8>(), 0..12)).prop_map(|(marker, name)| [&[marker], &name[..]].concat()),
         vec(1u8.., 1..12).prop_map(|name| [&[6], &name[..]].concat()),
     ];
     prop_oneof![3 => key.prop_filter_map("no token", |key| Token::from_key(&key).ok()), 1 => Just(Token::Xattr("user.*".parse().unwrap()))]

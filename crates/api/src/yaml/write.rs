@@ -2,7 +2,7 @@
 
 use crate::{
     BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Privilege, SocketKind,
-    WorkloadProfile, WorkloadReference, XattrPattern,
+    UnixRules, WorkloadProfile, WorkloadReference, XattrPattern,
 };
 use crate::{
     Cidr,
@@ -64,6 +64,8 @@ struct Container<'a> {
     connect: Vec<FlowMap<Connect<'a>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bind: Vec<FlowMap<&'a BindRule>>,
+    #[serde(skip_serializing_if = "UnixRules::is_empty")]
+    unix: &'a UnixRules,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     capabilities: &'a BTreeSet<Capability>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -119,6 +121,7 @@ impl<'a> Container<'a> {
             files: container.files.iter().map(file).collect(),
             connect: container.connect.iter().map(connect).collect(),
             bind: container.bind.iter().map(FlowMap).collect(),
+            unix: &container.unix,
             capabilities: &container.capabilities,
             sockets: &container.sockets,
             privileges: &container.privileges,

@@ -18,6 +18,8 @@
 //!  bind-unspecified PORT         binds to 0.0.0.0 as an address of no family
 //!  serve ADDRESS:PORT            binds a TCP socket and listens
 //!  listen PROTOCOL ADDRESS:PORT  listens without binding; the address is for its family
+//!  unix-connect KIND ADDRESS, unix-send ADDRESS, ...  UNIX sockets: unix.rs
+//!  map-memory, protect-memory, ...  executable memory without a file: memory.rs
 //!  exec-memory                   executes a memory file
 //!  exec-at PATH                  opens it and executes what is open by `execveat` with an empty path; exec-memory-at: a memory file
 //!  exec-deleted PATH             opens it, removes it, and executes what is open
@@ -32,10 +34,12 @@
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
+mod memory;
 mod mix;
 mod privilege;
 mod ring;
 mod sockets;
+mod unix;
 
 use rustix::{
     fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, RenameFlags, chmodat, memfd_create, mknodat, renameat_with},
@@ -111,7 +115,13 @@ fn main() -> ExitCode {
             println!("{}", loop_exec(path, seconds.parse().unwrap_or(1)));
             return ExitCode::SUCCESS;
         }
-        ref words if let Some(result) = sockets::attempt(words).or_else(|| privilege::attempt(words)).or_else(|| ring::attempt(words)) => {
+        ref words
+            if let Some(result) = sockets::attempt(words)
+                .or_else(|| unix::attempt(words))
+                .or_else(|| memory::attempt(words))
+                .or_else(|| privilege::attempt(words))
+                .or_else(|| ring::attempt(words)) =>
+        {
             result
         }
         _ => {
