@@ -15,8 +15,8 @@ use portcullis_abi::{PATH_MAX, Resolution, fields::ABSENT};
 
 use crate::{
     kernel::{
-        DENTRY_SUPER, LIST_NEXT, MOUNT_NS, MOUNT_OF_SUPER, MOUNT_VFSMOUNT, NSPROXY_MNT, SUPER_MOUNTS, TASK_NSPROXY, current, global,
-        probe, probe_member,
+        DENTRY_SUPER, LIST_NEXT, MOUNT_NS, MOUNT_OF_SUPER, MOUNT_VFSMOUNT, NSPROXY_MNT, SUPER_MOUNTS, TASK_NSPROXY, current, global, probe,
+        probe_member,
     },
     path::{self, Above, End},
     repeat::{CONTINUE, STOP, repeat},

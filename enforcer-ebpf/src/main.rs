@@ -24,8 +24,10 @@
 mod atomic;
 mod bind;
 mod cache;
+mod called;
 mod capability;
 mod carry;
+mod drift;
 mod elsewhere;
 mod entry;
 mod exec;

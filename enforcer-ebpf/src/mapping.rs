@@ -14,11 +14,15 @@ use aya_ebpf::{EbpfContext, macros::lsm, programs::LsmContext};
 use portcullis_abi::{Counter, Operation, PATH_MAX, Privilege, Resolution, access, fields::ABSENT, token};
 
 use crate::{
+    drift,
     judge::{self, defer_to_earlier},
-    kernel::{BACKING_USER_PATH, FILE_INODE, FILE_MODE, INODE_NLINK, Typed, VMA_ANONYMOUS, VMA_FILE, VMA_FLAGS, global, probe, probe_pair},
+    kernel::{
+        BACKING_USER_PATH, FILE_INODE, FILE_MODE, FILE_PATH, INODE_NLINK, PATH_DENTRY, Typed, VMA_ANONYMOUS, VMA_FILE, VMA_FLAGS, global,
+        probe, probe_pair,
+    },
     maps::count,
     path,
-    scratch::Claim,
+    scratch::{self, Claim},
 };
 
 // `include/uapi/asm-generic/mman-common.h`
@@ -28,8 +32,11 @@ const PROT_EXEC: u64 = 4;
 const MAP_SHARED: u64 = 1;
 /// `include/linux/mm.h`
 const VM_SHARED: u64 = 8;
-/// `include/linux/fs.h`, since 6.5: a file of a layer that stands in for one of overlayfs.
-const FMODE_BACKING: u32 = 1 << 25;
+
+/// The mode (`FMODE_BACKING`, `include/linux/fs.h`) of a file of a layer that stands in for one of overlayfs; set by the loader, since its bit
+/// has moved.
+#[unsafe(no_mangle)]
+pub static BACKING_MODE: u64 = 0;
 
 #[lsm(hook = "mmap_file")]
 pub fn mmap_file(ctx: LsmContext) -> i32 {
@@ -81,15 +88,26 @@ fn of_memory() -> i32 {
 #[inline(always)]
 fn of_file(file: Typed) -> i32 {
     let Some((subject, word)) = judge::judged() else { return 0 };
-    judge::judge_object(&subject, word, Operation::Map, access::MAP, |scratch| resolve(scratch, file))
+    scratch::with(
+        |scratch| {
+            let (resolution, dentry) = resolve(scratch, file);
+            let granted = judge::granted(word, scratch, resolution);
+            let code = judge::conclude(&subject, word, scratch, Operation::Map, access::MAP, resolution, granted);
+            if code != 0 || granted & access::DRIFT != 0 || !matches!(resolution, Resolution::Named) || !drift::is_drift(dentry) {
+                return code;
+            }
+            judge::conclude(&subject, word, scratch, Operation::Map, access::DRIFT, resolution, granted)
+        },
+        || judge::busy(word, access::MAP),
+    )
 }
 
-/// Writes the name of a mapped file. What is mapped of overlayfs is a file of one of its layers, in a mount of the kernel's own: its name is
+/// Writes the name of a mapped file, and gives back its dentry. What is mapped of overlayfs is a file of one of its layers, in a mount of the kernel's own: its name is
 /// that of the file for which it stands in.
 #[inline(always)]
-fn resolve(scratch: Claim, file: Typed) -> Resolution {
-    if global(&BACKING_USER_PATH) == ABSENT || file.u32(&FILE_MODE) & FMODE_BACKING == 0 {
-        return path::resolve_file(scratch, file);
+fn resolve(scratch: Claim, file: Typed) -> (Resolution, u64) {
+    if global(&BACKING_USER_PATH) == ABSENT || u64::from(file.u32(&FILE_MODE)) & global(&BACKING_MODE) == 0 {
+        return (path::resolve_file(scratch, file), file.member(&FILE_PATH).u64(&PATH_DENTRY));
     }
     let [vfsmount, dentry] = probe_pair(file.address().wrapping_add(global(&BACKING_USER_PATH)));
     scratch.set_start(PATH_MAX);
@@ -100,5 +118,5 @@ fn resolve(scratch: Claim, file: Typed) -> Resolution {
     if !matches!(resolution, Resolution::Named) {
         count(Counter::Unresolved);
     }
-    resolution
+    (resolution, dentry)
 }

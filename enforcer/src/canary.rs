@@ -93,7 +93,7 @@ fn rules(executable: &Path) -> anyhow::Result<ContainerRules> {
     let own = portcullis_api::PathPattern::literal(executable.as_os_str().as_bytes())?;
     Ok(ContainerRules {
         name: "canary".to_owned(),
-        exec: vec![ExecRule { path: own }],
+        exec: vec![ExecRule::any(own)],
         // The libraries that it is linked with, wherever they are.
         files: vec![FileRule { path: path("/**")?, access: [FileAccess::Map].into() }],
         guard: Some(vec![path("/proc/*/environ")?]),

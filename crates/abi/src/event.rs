@@ -4,7 +4,7 @@
 //! | EventHeader, 96 bytes | executable | arguments (NUL between them) | object |
 //! ```
 //!
-//! The object is a path, or the key of [`crate::netkey`] for network operations, or of [`crate::token`] for what has neither. Multi-byte fields are little-endian: the kernel programs
+//! The object is a path (of an exec after the name that the program was called by and NUL, where that is known), or the key of [`crate::netkey`] for network operations, or of [`crate::token`] for what has neither. Multi-byte fields are little-endian: the kernel programs
 //! are built for `bpfel`.
 
 use crate::subject::EXECUTABLE_MAX;
@@ -122,6 +122,15 @@ impl Operation {
             23 => Self::UnixBind,
             _ => return None,
         })
+    }
+}
+
+/// Takes the object of an [`Operation::Exec`] apart: the name that the program was called by, where it is told, and its path.
+#[must_use]
+pub fn called(object: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match object.iter().position(|byte| *byte == 0).map(|end| object.split_at(end)) {
+        Some((name, [_, path @ ..])) => (Some(name), path),
+        _ => (None, object),
     }
 }
 
@@ -323,6 +332,13 @@ mod tests {
         assert_eq!(event.operation, Operation::Exec);
         assert_eq!(event.action, Some(crate::Action::Blocked));
         assert_eq!((event.executable, event.arguments, event.object), (&b"/ex"[..], &b"a\0b\0"[..], &b"/bin/sh"[..]));
+    }
+
+    #[test]
+    fn the_name_of_a_program_comes_before_its_path() {
+        assert_eq!(called(b"ls\0/bin/busybox"), (Some(&b"ls"[..]), &b"/bin/busybox"[..]));
+        assert_eq!(called(b"/bin/busybox"), (None, &b"/bin/busybox"[..]));
+        assert_eq!(called(b""), (None, &b""[..]));
     }
 
     #[test]

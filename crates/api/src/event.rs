@@ -107,6 +107,9 @@ pub enum Object {
         /// Why the path is not the file's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unresolved: Option<Unresolved>,
+        /// What a program was called by, where it was to be executed and the name could be read.
+        #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+        called_as: Option<String>,
     },
     /// The other end of a connection or message, or the own end of a socket that is bound.
     Endpoint {

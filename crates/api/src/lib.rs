@@ -10,6 +10,7 @@
 //!  validating_…       Kubernetes' own ValidatingAdmissionPolicy and its binding
 //!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
 //!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern, AbstractName
+//!  program_name       what an `exec` rule with `as` lists
 //!  rule               one rule by itself, as the fragment that can be pasted in a profile
 //!  guard              the trees whose reads are judged unless a profile says otherwise
 //!  validate           what the types cannot say: names, duplicates                     WorkloadProfile → problems with field paths
@@ -28,6 +29,7 @@ pub mod guard;
 pub mod network;
 pub mod path;
 pub mod policy_exception;
+pub mod program_name;
 pub mod registration;
 pub mod rule;
 pub mod token;
@@ -37,6 +39,7 @@ pub mod workload_profile;
 pub mod yaml;
 
 mod invalid;
+mod text;
 
 pub use admission_policy::{AdmissionPolicy, AdmissionPolicySpec};
 pub use event::Event;
@@ -45,6 +48,7 @@ pub use invalid::InvalidValue;
 pub use network::{Cidr, Ports, Protocol};
 pub use path::PathPattern;
 pub use policy_exception::{PolicyException, PolicyExceptionSpec};
+pub use program_name::ProgramName;
 pub use rule::Rule;
 pub use token::{AbstractName, Capability, Privilege, SocketKind, Token, XattrPattern};
 pub use workload_profile::{

@@ -35,7 +35,13 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exec(rule) => write!(f, "exec {}", rule.path),
+            Self::Exec(rule) => {
+                write!(f, "exec {}", rule.path)?;
+                match &rule.called_as {
+                    Some(names) => f.write_str(" as ").and_then(|()| listed(f, names)),
+                    None => Ok(()),
+                }
+            }
             Self::File(rule) => {
                 f.write_str("files ")?;
                 listed(f, &rule.access)?;
@@ -140,6 +146,7 @@ mod tests {
     fn a_rule_is_written_as_the_fragment_that_can_be_pasted() {
         for (json, text) in [
             (r#"{"exec":[{"path":"/usr/sbin/nginx"}]}"#, "exec /usr/sbin/nginx"),
+            (r#"{"exec":[{"path":"/bin/busybox","as":["cat","ls"]}]}"#, "exec /bin/busybox as cat,ls"),
             (r#"{"files":[{"path":"/x","access":["read","write"]}]}"#, "files read,write /x"),
             (r#"{"connect":[{"cidr":"10.0.0.7/32","ports":["53/TCP","53/UDP"]}]}"#, "connect 10.0.0.7/32 53/TCP,53/UDP"),
             (r#"{"bind":[{"ports":["8080/TCP","0/UDP"]}]}"#, "bind 8080/TCP,0/UDP"),

@@ -5,7 +5,7 @@ use crate::InvalidValue;
 use std::fmt;
 
 /// The bytes that the text stands for, and whether any may follow. Columns count from `column`, that of the text's first character.
-pub(super) fn parse(text: &str, column: usize) -> Result<(Vec<u8>, bool), InvalidValue> {
+pub(crate) fn parse(text: &str, column: usize) -> Result<(Vec<u8>, bool), InvalidValue> {
     let mut name = Vec::with_capacity(text.len());
     let mut rest = text.char_indices();
     while let Some((at, character)) = rest.next() {
@@ -33,7 +33,7 @@ pub(super) fn parse(text: &str, column: usize) -> Result<(Vec<u8>, bool), Invali
 }
 
 /// Writes what [`parse`] reads back.
-pub(super) fn write(f: &mut fmt::Formatter<'_>, name: &[u8], open: bool) -> fmt::Result {
+pub(crate) fn write(f: &mut fmt::Formatter<'_>, name: &[u8], open: bool) -> fmt::Result {
     for chunk in name.utf8_chunks() {
         for character in chunk.valid().chars() {
             match character {

@@ -4,7 +4,6 @@
 
 mod abstract_name;
 mod named;
-mod text;
 mod xattr;
 
 use crate::InvalidValue;

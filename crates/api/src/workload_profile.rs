@@ -3,7 +3,7 @@
 //! Only what the kernel enforces has a field here; another field is refused as unknown, so that no profile promises more than it keeps.
 //! What is not listed is not allowed: an absent list grants nothing.
 
-use crate::{AbstractName, Capability, Cidr, PathPattern, Ports, Privilege, SocketKind, Token, XattrPattern};
+use crate::{AbstractName, Capability, Cidr, PathPattern, Ports, Privilege, ProgramName, SocketKind, Token, XattrPattern};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{CustomResource, CustomResourceExt};
 use schemars::JsonSchema;
@@ -201,6 +201,18 @@ impl UnixRules {
 pub struct ExecRule {
     /// The program or script.
     pub path: PathPattern,
+    /// The names that it may be called by, of a program that is many in one, as busybox: `argv[0]` without its folders. Absent: any.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub called_as: Option<BTreeSet<ProgramName>>,
+}
+
+impl ExecRule {
+    /// The rule for the path, by whatever name.
+    #[must_use]
+    pub const fn any(path: PathPattern) -> Self {
+        Self { path, called_as: None }
+    }
 }
 
 /// Grants to open or map what the path names.
@@ -210,7 +222,7 @@ pub struct FileRule {
     /// The file.
     pub path: PathPattern,
     /// For what it may be used; at least one.
-    #[schemars(length(min = 1, max = 7))]
+    #[schemars(length(min = 1, max = 8))]
     pub access: BTreeSet<FileAccess>,
 }
 
@@ -232,11 +244,14 @@ pub enum FileAccess {
     Attributes,
     /// Connect or send to the UNIX socket that is bound to that name.
     Connect,
+    /// Be code, where it may be executed or mapped, although it was written since the container's image was made.
+    Drift,
 }
 
 impl FileAccess {
     /// Every use of a file.
-    pub const ALL: [Self; 7] = [Self::Read, Self::Write, Self::Map, Self::Create, Self::Delete, Self::Attributes, Self::Connect];
+    pub const ALL: [Self; 8] =
+        [Self::Read, Self::Write, Self::Map, Self::Create, Self::Delete, Self::Attributes, Self::Connect, Self::Drift];
 }
 
 impl fmt::Display for FileAccess {
@@ -249,6 +264,7 @@ impl fmt::Display for FileAccess {
             Self::Delete => "delete",
             Self::Attributes => "attributes",
             Self::Connect => "connect",
+            Self::Drift => "drift",
         })
     }
 }
@@ -329,7 +345,6 @@ mod tests {
     #[test]
     fn the_types_refuse_fields_that_the_kernel_does_not_enforce() {
         assert!(serde_json::from_str::<ContainerRules>(r#"{"name":"a","syscalls":["read"]}"#).is_err());
-        assert!(serde_json::from_str::<ExecRule>(r#"{"path":"/bin/busybox","as":["cat"]}"#).is_err());
         assert!(serde_json::from_str::<ConnectRule>(r#"{"service":{"name":"db"},"ports":["1/TCP"]}"#).is_err());
     }
 }

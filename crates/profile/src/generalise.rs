@@ -44,7 +44,12 @@ pub fn generalise(observation: &Observation) -> Rule {
     match observation {
         Observation::Open(path, uses) => Rule::File(FileRule { path: data_path(path), access: uses.clone() }),
         Observation::Token(token) => Rule::Token(abstract_name::general(token)),
-        Observation::Exec(_) | Observation::Map(_) | Observation::Connect(_) | Observation::Bind(_) => rule_for(observation),
+        Observation::Exec(_)
+        | Observation::ExecAs(..)
+        | Observation::Map(_)
+        | Observation::Drift(_)
+        | Observation::Connect(_)
+        | Observation::Bind(_) => rule_for(observation),
     }
 }
 

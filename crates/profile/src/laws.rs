@@ -9,7 +9,7 @@ use portcullis_abi::{
     netkey::{self, Endpoint},
     token,
 };
-use portcullis_api::{ContainerRules, FileAccess, PathPattern, Rule, Token};
+use portcullis_api::{ContainerRules, FileAccess, PathPattern, ProgramName, Rule, Token};
 use proptest::{collection::vec, prelude::*, sample};
 
 /// Few enough for a debug build; more by `PROPTEST_CASES=10000 cargo test --release -p portcullis-profile laws`.
@@ -51,7 +51,9 @@ fn observations() -> impl Strategy<Value = Observation> {
     let port = prop_oneof![50u16..54, any::<u16>()];
     prop_oneof![
         2 => paths().prop_map(Observation::Exec),
+        1 => (paths(), "[ab]{1,2}").prop_map(|(path, name)| Observation::ExecAs(path, ProgramName::new(name.as_bytes()).unwrap())),
         1 => paths().prop_map(Observation::Map),
+        1 => paths().prop_map(Observation::Drift),
         4 => (paths(), uses).prop_map(|(path, uses)| Observation::Open(path, uses.into_iter().collect())),
         2 => token.prop_map(Observation::Token),
         2 => (protocol.clone(), address.clone(), port.clone())
@@ -65,6 +67,10 @@ fn rules() -> impl Strategy<Value = Rule> {
     let written = sample::select(vec![
         r#"{"exec":[{"path":"/a/*"}]}"#,
         r#"{"exec":[{"path":"/a/**"}]}"#,
+        r#"{"exec":[{"path":"/a/*","as":["a","b"]}]}"#,
+        r#"{"exec":[{"path":"/a/**","as":["b","ab"]}]}"#,
+        r#"{"exec":[{"path":"/[ab]*","as":["a"]}]}"#,
+        r#"{"exec":[{"path":"/[ba]*","as":["a","b"]}]}"#,
         r#"{"files":[{"path":"/a/*","access":["read","write"]}]}"#,
         r#"{"files":[{"path":"/[ab]*","access":["write"]}]}"#,
         r#"{"files":[{"path":"/[ba]*","access":["write","map"]}]}"#,
@@ -105,7 +111,10 @@ fn sibling(observation: &Observation, bit: usize) -> Observation {
     let beside = |path: &ObservedPath| ObservedPath::new(&[path.bytes(), b"x"].concat()).unwrap();
     match observation {
         Observation::Exec(path) => Observation::Exec(beside(path)),
+        Observation::ExecAs(path, name) if bit.is_multiple_of(2) => Observation::ExecAs(beside(path), name.clone()),
+        Observation::ExecAs(path, name) => Observation::ExecAs(path.clone(), ProgramName::new(&[name.bytes(), b"x"].concat()).unwrap()),
         Observation::Map(path) => Observation::Map(beside(path)),
+        Observation::Drift(path) => Observation::Drift(beside(path)),
         Observation::Open(path, uses) => Observation::Open(beside(path), uses.clone()),
         Observation::Connect(endpoint) => {
             let mut key = endpoint.connect_key();
@@ -153,7 +162,7 @@ proptest! {
             let Observation::Open(path, _) = observation else { continue };
             for as_code in [Observation::Exec(path.clone()), Observation::Map(path.clone())] {
                 let seen = observations.iter().any(|other| match (other, &as_code) {
-                    (Observation::Exec(other), _) => other == path,
+                    (Observation::Exec(other), _) | (Observation::ExecAs(other, _), Observation::Map(_)) => other == path,
                     (Observation::Map(other), Observation::Map(_)) => other == path,
                     _ => false,
                 });

@@ -10,7 +10,7 @@
 mod network;
 
 use crate::cover::{covers, supersedes};
-use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, Rule, Token};
+use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, ProgramName, Rule, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The bounds of a profile.
@@ -95,15 +95,49 @@ fn add_token(rules: &mut ContainerRules, new: &Token) -> bool {
     rules.list(new.clone())
 }
 
+/// Of a path, each name is a grant of its own, and any name one that holds them all.
 fn add_exec(rules: &mut ContainerRules, new: &ExecRule) -> bool {
-    if rules.exec.iter().any(|rule| supersedes(&rule.path, &new.path)) {
-        return false;
+    let granted = |name: Option<&ProgramName>| rules.exec.iter().any(|rule| grants(rule, name) && supersedes(&rule.path, &new.path));
+    let fresh: Option<BTreeSet<ProgramName>> = match &new.called_as {
+        None if granted(None) => return false,
+        None => None,
+        Some(names) => {
+            let fresh: BTreeSet<_> = names.iter().filter(|name| !granted(Some(name))).cloned().collect();
+            if fresh.is_empty() {
+                return false;
+            }
+            Some(fresh)
+        }
+    };
+    let fresh = ExecRule { path: new.path.clone(), called_as: fresh };
+    rules.exec.retain_mut(|rule| !supersedes(&fresh.path, &rule.path) || take_names_out(rule, &fresh));
+    match rules.exec.iter_mut().find(|rule| rule.path == fresh.path) {
+        Some(ExecRule { called_as: Some(listed), .. }) => listed.extend(fresh.called_as.into_iter().flatten()),
+        _ => rules.exec.push(fresh),
     }
-    rules.exec.retain(|rule| !supersedes(&new.path, &rule.path));
-    rules.exec.push(new.clone());
     rules.exec.sort();
     take_out(&mut rules.files, |path, used| used == FileAccess::Map && covers(&new.path, path));
     true
+}
+
+/// Whether the rule grants its paths by that name; by any, where there is none.
+fn grants(rule: &ExecRule, name: Option<&ProgramName>) -> bool {
+    match (&rule.called_as, name) {
+        (None, _) => true,
+        (Some(listed), Some(name)) => listed.contains(name),
+        (Some(_), None) => false,
+    }
+}
+
+/// Takes the names out that the other rule grants; whether anything is left.
+fn take_names_out(rule: &mut ExecRule, other: &ExecRule) -> bool {
+    match &mut rule.called_as {
+        Some(listed) => {
+            listed.retain(|name| !grants(other, Some(name)));
+            !listed.is_empty()
+        }
+        None => !grants(other, None),
+    }
 }
 
 fn add_file(rules: &mut ContainerRules, new: &FileRule) -> bool {
@@ -192,6 +226,18 @@ mod tests {
     #[test]
     fn the_uses_of_one_path_are_one_rule() {
         both(file("/x", &["write"]), file("/x", &["read"]), &["files read,write /x"]);
+    }
+
+    #[test]
+    fn names_of_a_program_come_together_and_any_name_takes_their_place() {
+        let exec = |path: &str, names: &[&str]| json!({ "exec": [{ "path": path, "as": names }] });
+        let any = |path: &str| json!({ "exec": [{ "path": path }] });
+        both(exec("/bin/b", &["ls"]), exec("/bin/b", &["cat"]), &["exec /bin/b as cat,ls"]);
+        both(exec("/bin/b", &["ls", "cat"]), exec("/bin/*", &["ls"]), &["exec /bin/* as ls", "exec /bin/b as cat"]);
+        both(exec("/bin/b", &["ls"]), any("/bin/b"), &["exec /bin/b"]);
+        both(exec("/bin/b", &["ls"]), any("/bin/*"), &["exec /bin/*"]);
+        both(any("/bin/b"), exec("/bin/*", &["ls"]), &["exec /bin/* as ls", "exec /bin/b"]);
+        both(exec("/bin/b", &["ls"]), file("/bin/b", &["map"]), &["exec /bin/b as ls"]);
     }
 
     #[test]

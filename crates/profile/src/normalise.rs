@@ -45,7 +45,7 @@ impl Thresholds {
     }
 }
 
-/// The uses of data files: all but mapping as code.
+/// The uses of data files: all but mapping as code, and what lets a file be code.
 const DATA: [FileAccess; 6] =
     [FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes, FileAccess::Connect];
 
@@ -161,7 +161,7 @@ mod tests {
         let (list, rest) = text.split_once(' ').unwrap();
         let path = |path: &str| path.parse().unwrap();
         match list {
-            "exec" => Rule::Exec(portcullis_api::ExecRule { path: path(rest) }),
+            "exec" => Rule::Exec(portcullis_api::ExecRule::any(path(rest))),
             "map" => Rule::File(FileRule { path: path(rest), access: [FileAccess::Map].into() }),
             "read" => Rule::File(FileRule { path: path(rest), access: [FileAccess::Read].into() }),
             _ => Rule::File(FileRule { path: path(rest), access: [FileAccess::Write].into() }),

@@ -73,6 +73,19 @@ impl<'vm> Case<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn layered(vm: &'vm Vm, name: &'static str, rules: &'static str) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::layered_with(vm, name, rules, |container| container)
+    }
+
+    /// The same, of a container that `change` changes.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn layered_with(
+        vm: &'vm Vm,
+        name: &'static str,
+        rules: &'static str,
+        change: impl FnOnce(ContainerBuilder) -> ContainerBuilder,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
         // What a container had that is gone.
         let container = Container::builder("layer").file("/bin/program", "#!/bin/sleep\n", 0o777).create(vm)?;
         let copy = format!("rm -rf {IMAGE} && cp -a {} {IMAGE}", container.rootfs());
@@ -82,7 +95,7 @@ impl<'vm> Case<'vm> {
         for library in ["some.so", "other.so"] {
             vm.write_file(&format!("{IMAGE}/lib/{library}"), &[0; 4096], 0o755)?;
         }
-        Self::with(vm, name, rules, |container| container.image(IMAGE))
+        Self::with(vm, name, rules, |container| change(container.image(IMAGE)))
     }
 
     /// What `portcullis-attempt` says of the operation, inside the container.

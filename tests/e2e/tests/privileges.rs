@@ -188,9 +188,9 @@ fn a_file_that_is_mapped_as_code_and_changed_needs_both(vm: &Vm) -> TestResult {
 }
 
 fn a_library_of_a_layer_is_made_executable_by_its_own_name(vm: &Vm) -> TestResult {
-    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: /lib/some.so, access: [map, write]}]\n";
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: /lib/some.so, access: [map, write, drift]}]\n";
     let mut case = Case::layered(vm, "backed", rules)?;
-    let lacks = |event: &Event| matches!(&event.object, Object::File { path, unresolved: None } if path == "/lib/other.so");
+    let lacks = |event: &Event| matches!(&event.object, Object::File { path, unresolved: None, .. } if path == "/lib/other.so");
     case.check(&["protect", "/lib/some.so"], &["protect", "/lib/other.so"], lacks)?;
     assert_eq!(case.attempt(&["write", "/lib/some.so"])?, "allowed", "copied up");
     assert_eq!(case.attempt(&["protect", "/lib/some.so"])?, "allowed", "in the layer above");

@@ -1,7 +1,6 @@
 //! Abstract names of UNIX sockets.
 
-use super::text;
-use crate::InvalidValue;
+use crate::{InvalidValue, text};
 use portcullis_abi::token::UNIX_NAME_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,6 @@
 //! Names of extended attributes.
 
-use super::text;
-use crate::InvalidValue;
+use crate::{InvalidValue, text};
 use portcullis_abi::token::XATTR_NAME_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};

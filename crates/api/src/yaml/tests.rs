@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Protocol, Token, WorkloadReference,
+    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, ProgramName, Protocol, Token,
+    WorkloadReference,
 };
 use proptest::{collection::vec, option, prelude::*, sample};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,15 @@ fn ports_to_bind_are_read_and_written_back_as_they_were() {
 }
 
 #[test]
+fn names_of_programs_are_read_and_written_back_as_they_were() {
+    let text = GOOD.replace("    files:", "    - {path: /bin/busybox, as: [cat, ls]}\n    files:");
+    let profiles = load("f", &text).unwrap();
+    assert_eq!(to_yaml(&profiles[0]).unwrap(), text);
+    refuses("- path: /usr/sbin/nginx", "- {path: /bin/busybox, as: []}", "12:32: spec.containers[0].exec[0].as: empty");
+    refuses("- path: /usr/sbin/nginx", "- {path: /b, as: [ls, /bin/cat]}", "12:27: spec.containers[0].exec[0].as[1]: only what follows");
+}
+
+#[test]
 fn every_document_is_read_and_empty_ones_are_passed_over() {
     let text = format!("---\n{GOOD}---\n# nothing\n---\n{}", GOOD.replace("deployment-web", "other"));
     let profiles = load("f", &text).unwrap();
@@ -98,8 +108,8 @@ fn unknown_fields_are_refused_at_every_level() {
     refuses("    guard:", "    syscalls: [read]\n    guard:", "19:5: spec.containers[0].syscalls: unknown field");
     refuses(
         "    - path: /usr/sbin/nginx",
-        "    - path: /usr/sbin/nginx\n      as: [sh]",
-        "13:7: spec.containers[0].exec[0].as: unknown field",
+        "    - path: /usr/sbin/nginx\n      called: [sh]",
+        "13:7: spec.containers[0].exec[0].called: unknown field",
     );
     refuses("{cidr: 10.96.0.10/32, ", "{service: a, cidr: 10.96.0.10/32, ", "17:8: spec.containers[0].connect[0].service: unknown field");
 }
@@ -138,7 +148,7 @@ fn wrong_versions_kinds_and_modes_are_told_with_the_right_ones() {
         "[write]",
         "[append, write]",
         "14:42: spec.containers[0].files[0].access[0]: `append` is not known here: write `read` or `write` or `map` or `create` or `delete` or \
-         `attributes` or `connect`",
+         `attributes` or `connect` or `drift`",
     );
 }
 
@@ -285,21 +295,24 @@ fn containers() -> impl Strategy<Value = ContainerRules> {
     let files = (paths(), access).prop_map(|(path, access)| FileRule { path, access: access.into_iter().collect() });
     let name = "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?";
     let binds = vec(ports().prop_map(|ports| BindRule { ports }), 0..3);
-    (name, vec(paths(), 0..5), vec(files, 0..5), vec(connects(), 0..4), binds, vec(tokens(), 0..6), option::of(vec(paths(), 0..3)))
-        .prop_map(|(name, exec, files, connect, bind, tokens, guard)| {
-            let exec = exec.into_iter().map(|path| ExecRule { path }).collect();
+    let names = proptest::collection::btree_set("[a-z\\\\*\u{e4}-]{1,8}".prop_map(|name| ProgramName::new(name.as_bytes()).unwrap()), 1..4);
+    let exec = (paths(), option::of(names));
+    (name, vec(exec, 0..5), vec(files, 0..5), vec(connects(), 0..4), binds, vec(tokens(), 0..6), option::of(vec(paths(), 0..3))).prop_map(
+        |(name, exec, files, connect, bind, tokens, guard)| {
+            let exec = exec.into_iter().map(|(path, called_as)| ExecRule { path, called_as }).collect();
             let mut rules = ContainerRules { name, exec, files, connect, bind, guard, ..ContainerRules::default() };
             for token in tokens {
                 rules.list(token);
             }
             rules.exec.sort();
-            rules.exec.dedup();
+            rules.exec.dedup_by(|a, b| a.path == b.path);
             rules.files.sort();
             rules.files.dedup_by(|a, b| a.path == b.path);
             rules.connect.sort();
             rules.connect.dedup_by(|a, b| a.cidr == b.cidr);
             rules
-        })
+        },
+    )
 }
 
 fn profiles() -> impl Strategy<Value = WorkloadProfile> {

@@ -27,7 +27,7 @@ pub(super) fn a_listed_program_may_not_be_overwritten_on_overlayfs(vm: &Vm) -> T
 
 pub(super) fn what_is_copied_up_keeps_its_name(vm: &Vm) -> TestResult {
     let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/true}]\n    \
-                 files: [{path: /lib/some.so, access: [write, map]}]\n    guard: [\"/secret/**\"]\n";
+                 files: [{path: /lib/some.so, access: [write, map, drift]}]\n    guard: [\"/secret/**\"]\n";
     let mut case = Case::layered(vm, "copied", rules)?;
     case.enforce()?;
     for mapping in ["map", "protect"] {

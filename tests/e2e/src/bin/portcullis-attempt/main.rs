@@ -3,6 +3,8 @@
 //!
 //! ```text
 //!  exec PATH [ARGUMENT...]       replaces itself: says something only where that fails
+//!  exec-as PATH NAME [ARGUMENT...]  the same, called by that name
+//!  exec-as-everywhere PATH NAME  the same in children, with arguments that put the name everywhere in a page: how often it was denied and not
 //!  read PATH | write PATH        opens it
 //!  create PATH                   makes a file and opens it for writing
 //!  mkdir | rmdir | unlink | fifo PATH
@@ -50,7 +52,7 @@ use std::{
     env, fmt, fs, io,
     os::{fd::AsRawFd, unix::process::CommandExt},
     path::Path,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
     ptr, thread,
     time::{Duration, Instant},
 };
@@ -60,6 +62,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["exec", path, ref rest @ ..] => Err(Command::new(path).args(rest).exec()),
+        ["exec-as", path, name, ref rest @ ..] => Err(Command::new(path).arg0(name).args(rest).exec()),
+        ["exec-as-everywhere", path, name] => {
+            println!("{}", exec_as_everywhere(path, name));
+            return ExitCode::SUCCESS;
+        }
         ["read", path] => fs::File::open(path).map(drop),
         ["write", path] => fs::OpenOptions::new().write(true).open(path).map(drop),
         ["create", path] => fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop),
@@ -221,7 +228,11 @@ struct Tries {
 impl Tries {
     /// Executes it in a child.
     fn again(&mut self, path: &str) {
-        match Command::new(path).status() {
+        self.of(&mut Command::new(path));
+    }
+
+    fn of(&mut self, command: &mut Command) {
+        match command.status() {
             Err(error) if is_denial(&error) => self.denied += 1,
             _ => self.allowed += 1,
         }
@@ -232,6 +243,15 @@ impl fmt::Display for Tries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "denied {} allowed {}", self.denied, self.allowed)
     }
+}
+
+/// What lies above the name on the stack of a new program moves it through a page and over the end of one.
+fn exec_as_everywhere(path: &str, name: &str) -> Tries {
+    let mut tries = Tries::default();
+    for length in (0..4096 + 64).step_by(31) {
+        tries.of(Command::new(path).arg0(name).arg("x".repeat(length)).stdout(Stdio::piped()));
+    }
+    tries
 }
 
 fn loop_exec(path: &str, seconds: u64) -> Tries {
