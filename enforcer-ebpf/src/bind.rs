@@ -1,8 +1,8 @@
 //! Sockets that can be reached: `socket_bind`, and `socket_listen` where there was no bind, for IPv4 and IPv6. Each listener passes one check.
 //!
 //! A port that the kernel chooses is port 0: for a bind that asks for none, and for a listener that was not bound. The port that a connection
-//! or a message takes on its way out (`inet_autobind`, `net/ipv4/af_inet.c`) is not judged: the other end is. UNIX sockets are bound to a
-//! path by `path_mknod`.
+//! or a message takes on its way out (`inet_autobind`, `net/ipv4/af_inet.c`) is not judged: the other end is. UNIX sockets are for
+//! [`crate::unix`].
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
 use portcullis_abi::{Operation, ProfileWord, access, netkey};
@@ -10,8 +10,9 @@ use portcullis_abi::{Operation, ProfileWord, access, netkey};
 use crate::{
     judge::{self, defer_to_earlier},
     kernel::{SOCK_COMMON, SOCK_FAMILY, SOCK_PORT, SOCK_PROTOCOL, SOCKET_SOCK, Typed},
-    network::{AF_INET, AF_INET6, SocketAddress, write_key},
+    network::{AF_INET, AF_INET6, AF_UNIX, SocketAddress, write_key},
     subject::Subject,
+    unix,
 };
 
 #[lsm]
@@ -23,9 +24,12 @@ pub fn socket_bind(ctx: LsmContext) -> i32 {
     if sock.0.is_null() {
         return 0;
     }
+    let own = sock.member(&SOCK_COMMON).u16(&SOCK_FAMILY);
+    if own == AF_UNIX {
+        return unix::judge_bind(&subject, word, ctx.arg(1), ctx.arg(2));
+    }
     let mut address = SocketAddress::read(ctx.arg(1));
     // An IPv4 socket takes AF_UNSPEC for AF_INET (`__inet_bind`), and a raw one whatever it is told (`raw_bind`, `net/ipv4/raw.c`).
-    let own = sock.member(&SOCK_COMMON).u16(&SOCK_FAMILY);
     if own == AF_INET || own == AF_INET6 && address.family != AF_INET {
         address.family = own;
     }

@@ -1,12 +1,12 @@
 //! Execution: `bprm_check_security`, called for a script and again for each interpreter (`search_binary_handler`, `fs/exec.c`).
 
 use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs::LsmContext};
-use portcullis_abi::{Operation, PATH_MAX, Resolution, TaskState, access, subject::EXECUTABLE_MAX};
+use portcullis_abi::{Operation, PATH_MAX, ProfileWord, Resolution, TaskState, access, access::Access, subject::EXECUTABLE_MAX};
 
 use crate::{
-    atomic,
+    atomic, called, drift,
     judge::{self, defer_to_earlier},
-    kernel::{BPRM_FILE, Typed},
+    kernel::{BPRM_FILE, FILE_PATH, PATH_DENTRY, Typed},
     maps::LIVES,
     path, report,
     scratch::{self, Claim, masked},
@@ -32,7 +32,14 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
     scratch::with(
         |scratch| {
             let resolution = path::resolve_file(scratch, bprm.pointer(&BPRM_FILE));
-            let code = judge::judge(&subject, word, scratch, Operation::Exec, access::EXEC, resolution);
+            let path = scratch.start();
+            let (asked, granted) = judge_name(word, scratch, bprm, resolution);
+            let code = judge::conclude(&subject, word, scratch, Operation::Exec, asked, resolution, granted);
+            if code != 0 {
+                return code;
+            }
+            scratch.set_start(path);
+            let code = judge_drift(&subject, word, scratch, bprm, resolution, granted);
             if code != 0 {
                 return code;
             }
@@ -51,6 +58,37 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
         // A task without a state would stay set-up, and unjudged.
         || if enters { -ENOMEM } else { judge::busy(word, access::EXEC) },
     )
+}
+
+/// What is asked and what the rules grant of the program whose path is in the scratch memory. The name that it is called by is looked at only
+/// where the path alone does not grant it; where that does not either, it is put before the path, to be told.
+#[inline(always)]
+fn judge_name(word: ProfileWord, scratch: Claim, bprm: Typed, resolution: Resolution) -> (Access, Access) {
+    let (mut asked, mut granted) = (access::EXEC, judge::granted(word, scratch, resolution));
+    if !matches!(resolution, Resolution::Named) || granted & access::EXEC != 0 {
+        return (asked, granted);
+    }
+    let called = called::read(word, scratch, bprm);
+    if granted & access::CALLED != 0 {
+        asked |= access::CALLED;
+        granted &= !access::CALLED;
+    }
+    match called {
+        Some(called) if asked & access::CALLED != 0 && called.is_granted() => granted |= access::EXEC | access::CALLED,
+        Some(called) => called.prepend(scratch),
+        None => {}
+    }
+    (asked, granted)
+}
+
+/// Judges a program that may run by its name, but was written since the image was made.
+#[inline(always)]
+fn judge_drift(subject: &Subject, word: ProfileWord, scratch: Claim, bprm: Typed, resolution: Resolution, granted: Access) -> i32 {
+    let dentry = bprm.pointer(&BPRM_FILE).member(&FILE_PATH).u64(&PATH_DENTRY);
+    if granted & access::DRIFT != 0 || !matches!(resolution, Resolution::Named) || !drift::is_drift(dentry) {
+        return 0;
+    }
+    judge::conclude(subject, word, scratch, Operation::Exec, access::DRIFT, resolution, granted)
 }
 
 /// Keeps the name of the executable with the task.

@@ -1,13 +1,12 @@
-//! Open files: `file_open` for reading and writing, `file_truncate`, and `mmap_file` and `file_mprotect` for executable mappings.
+//! Open files: `file_open` for reading and writing, and `file_truncate`.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use core::ptr::{read_volatile, write_volatile};
 use portcullis_abi::{Operation, Resolution, access};
 
 use crate::{
     cache,
     judge::{self, defer_to_earlier},
-    kernel::{FILE_FLAGS, FILE_MODE, Typed, VMA_FILE},
+    kernel::{FILE_FLAGS, FILE_MODE, Typed},
     path, scratch,
 };
 
@@ -16,9 +15,6 @@ const FMODE_READ: u32 = 1;
 const FMODE_WRITE: u32 = 2;
 /// Kept among the flags of a file that is opened to be executed (`do_open_execat`, `fs/exec.c`).
 const FMODE_EXEC: u32 = 0x20;
-
-// `include/uapi/asm-generic/mman-common.h`
-const PROT_EXEC: u64 = 4;
 
 #[lsm(hook = "file_open")]
 pub fn file_open(ctx: LsmContext) -> i32 {
@@ -60,49 +56,6 @@ pub fn file_open(ctx: LsmContext) -> i32 {
         },
         || judge::busy(word, asked),
     )
-}
-
-#[lsm(hook = "mmap_file")]
-pub fn mmap_file(ctx: LsmContext) -> i32 {
-    defer_to_earlier!(ctx after 4);
-    let protection: u64 = ctx.arg(2);
-    if protection & PROT_EXEC == 0 {
-        return 0;
-    }
-    let file = Typed(ctx.arg(0));
-    // VERIFIER: an anonymous mapping has no file, but some kernels take a hook's argument for never null and drop a plain test of it. What
-    // was stored and read back is only a number.
-    let mut address = 0u64;
-    // SAFETY: a local.
-    let address = unsafe {
-        write_volatile(&raw mut address, file.address());
-        read_volatile(&raw const address)
-    };
-    if address == 0 {
-        return 0;
-    }
-    map(file)
-}
-
-/// Memory that is made executable later: a library that was mapped for reading first. Memory without a file is none of a profile's.
-#[lsm]
-pub fn file_mprotect(ctx: LsmContext) -> i32 {
-    defer_to_earlier!(ctx after 3);
-    let protection: u64 = ctx.arg(2);
-    if protection & PROT_EXEC == 0 {
-        return 0;
-    }
-    let file = Typed(ctx.arg(0)).pointer(&VMA_FILE);
-    if file.0.is_null() {
-        return 0;
-    }
-    map(file)
-}
-
-#[inline(always)]
-fn map(file: Typed) -> i32 {
-    let Some((subject, word)) = judge::judged() else { return 0 };
-    judge::judge_object(&subject, word, Operation::Map, access::MAP, |scratch| path::resolve_file(scratch, file))
 }
 
 /// Since 6.2 called in place of `path_truncate` for a file that is open.

@@ -17,8 +17,8 @@ use crate::{
 };
 
 /// The table of one profile, in chunks of [`TABLES`].
-struct Table {
-    first: u32,
+pub struct Table {
+    pub first: u32,
 }
 
 impl Slots for Table {

@@ -1,7 +1,7 @@
 //! The kernel half of Portcullis: BPF-LSM programs that judge what a container's tasks do, in the kernel, before it happens.
 //!
 //! ```text
-//!  hook (exec, file, entry, network, capability, socket, privilege, xattr)
+//!  hook (exec, file, mapping, entry, network, unix, capability, socket, privilege, xattr)
 //!   │                      what is attempted, on which object
 //!   ├─ subject::find      which container's task is this?     none: return 0 at once
 //!   ├─ path::resolve      what is the object called?          its name, or why it has none
@@ -24,14 +24,18 @@
 mod atomic;
 mod bind;
 mod cache;
+mod called;
 mod capability;
 mod carry;
+mod drift;
+mod elsewhere;
 mod entry;
 mod exec;
 mod file;
 mod judge;
 mod kernel;
 mod lifecycle;
+mod mapping;
 mod maps;
 mod network;
 mod path;
@@ -41,6 +45,7 @@ mod report;
 mod scratch;
 mod socket;
 mod subject;
+mod unix;
 mod xattr;
 
 #[panic_handler]

@@ -13,6 +13,7 @@ use crate::{
 
 // `include/linux/socket.h`
 const AF_UNSPEC: u16 = 0;
+pub const AF_UNIX: u16 = 1;
 pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 

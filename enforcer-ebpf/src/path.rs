@@ -64,6 +64,12 @@ fn unhashed(dentry: Typed) -> bool {
     dentry.member(&DENTRY_HASH).u64(&HASH_PPREV) == 0 && dentry != dentry.pointer(&DENTRY_PARENT)
 }
 
+/// The same as [`unhashed`] of a dentry of which only the address is known.
+#[inline(always)]
+pub fn unhashed_address(dentry: u64) -> bool {
+    probe_member(dentry.wrapping_add(global(&DENTRY_HASH)), &HASH_PPREV) == 0 && dentry != probe_member(dentry, &DENTRY_PARENT)
+}
+
 /// The part of the walk within the object's own mount.
 #[repr(C)]
 struct Inside {
@@ -81,7 +87,13 @@ fn resolve(scratch: Claim, dentry: Typed, mount: Typed) -> Resolution {
     if !inside.arrived {
         return Resolution::TooLong;
     }
-    let mut above = Above { scratch, dentry: inside.dentry.address(), vfsmount: mount.address(), namespace: 0, end: End::TooLong };
+    resolve_address(scratch, inside.dentry.address(), mount.address())
+}
+
+/// Writes the name of a dentry in a mount, of both of which only the address is known, in front of what the scratch memory holds.
+#[inline(always)]
+pub fn resolve_address(scratch: Claim, dentry: u64, vfsmount: u64) -> Resolution {
+    let mut above = Above { scratch, dentry, vfsmount, namespace: 0, end: End::TooLong };
     repeat(STEPS_MAX, &mut above, step_above);
     match above.end {
         End::TooLong => Resolution::TooLong,
@@ -114,17 +126,17 @@ extern "C" fn step_inside(_: u64, inside: *mut Inside) -> i64 {
 /// The part of the walk from the root of a mount to where it is mounted, up to the root of all. `struct mount` is reached by subtraction
 /// from the `vfsmount` within it, which takes the type away, so everything is probed.
 #[repr(C)]
-struct Above {
-    scratch: Claim,
-    dentry: u64,
-    vfsmount: u64,
-    namespace: u64,
-    end: End,
+pub struct Above {
+    pub scratch: Claim,
+    pub dentry: u64,
+    pub vfsmount: u64,
+    pub namespace: u64,
+    pub end: End,
 }
 
 /// How that part ended.
 #[derive(Clone, Copy)]
-enum End {
+pub enum End {
     TooLong,
     Unreachable,
     Top,
@@ -132,8 +144,13 @@ enum End {
 
 /// One component, or one mount.
 extern "C" fn step_above(_: u64, above: *mut Above) -> i64 {
-    // SAFETY: the context that `resolve` passed.
-    let above = unsafe { &mut *above };
+    // SAFETY: the context that `resolve_address` passed.
+    climb(unsafe { &mut *above })
+}
+
+/// The work of [`step_above`].
+#[inline(always)]
+pub fn climb(above: &mut Above) -> i64 {
     let dentry = above.dentry;
     if dentry == probe_member(above.vfsmount, &VFSMOUNT_ROOT) {
         let mount = above.vfsmount.wrapping_sub(global(&MOUNT_VFSMOUNT));
@@ -168,7 +185,7 @@ extern "C" fn step_above(_: u64, above: *mut Above) -> i64 {
 
 /// At the top: is this the task's own mount namespace?
 #[inline(always)]
-fn arrived(scratch: Claim, namespace: u64) -> Resolution {
+pub fn arrived(scratch: Claim, namespace: u64) -> Resolution {
     if namespace == NAMESPACE_INTERNAL {
         return Resolution::Anonymous;
     }

@@ -1,4 +1,4 @@
-//! Sockets that are made: `socket_create`. Plain sockets of IPv4 and IPv6 are judged by their addresses, UNIX sockets not here; every other
+//! Sockets that are made: `socket_create`. Plain sockets of IPv4 and IPv6 are judged by their addresses, UNIX sockets by their names; every other
 //! kind is a token of its own. The kernel asks before it would load a module for the family.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};

@@ -11,8 +11,8 @@ use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule};
 use portcullis_profile::compile;
 use rustix::{
     fs::{MemfdFlags, memfd_create},
-    mm::{MapFlags, ProtFlags, mmap},
-    net::{AddressFamily, SocketType, bind, connect, socket},
+    mm::{MapFlags, ProtFlags, mmap, mmap_anonymous},
+    net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -93,7 +93,7 @@ fn rules(executable: &Path) -> anyhow::Result<ContainerRules> {
     let own = portcullis_api::PathPattern::literal(executable.as_os_str().as_bytes())?;
     Ok(ContainerRules {
         name: "canary".to_owned(),
-        exec: vec![ExecRule { path: own }],
+        exec: vec![ExecRule::any(own)],
         // The libraries that it is linked with, wherever they are.
         files: vec![FileRule { path: path("/**")?, access: [FileAccess::Map].into() }],
         guard: Some(vec![path("/proc/*/environ")?]),
@@ -143,6 +143,15 @@ const OPERATIONS: &[(&str, Try)] = &[
     ("connect", || Ok(connect(&datagram_socket()?, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9))?)),
     // To a port that the kernel chooses: nothing can be in the way.
     ("bind", || Ok(bind(&datagram_socket()?, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?)),
+    ("bind to an abstract name", || {
+        let socket = socket(AddressFamily::UNIX, SocketType::DGRAM, None)?;
+        Ok(bind(&socket, &SocketAddrUnix::new_abstract_name(b"portcullis-canary")?)?)
+    }),
+    ("executable memory", || {
+        // SAFETY: a new mapping at an address of the kernel's choice; nothing refers to it.
+        unsafe { mmap_anonymous(ptr::null_mut(), 4096, ProtFlags::READ | ProtFlags::EXEC, MapFlags::PRIVATE) }?;
+        Ok(())
+    }),
     ("change of root, by its capability", || Ok(rustix::process::chroot("/")?)),
     ("netlink socket", || {
         use rustix::net::{AddressFamily, SocketType, netlink, socket};

@@ -8,6 +8,8 @@
 //!  live        whether what should judge does
 //!  features    what the kernel may lack, and which rules that turns off
 //!  maps        the maps, typed
+//!  overlay     the types of overlayfs, where it is a module
+//!  symbols     addresses of the kernel's variables
 //!  tables      which chunks a table occupies; switching a profile in one store
 //! ```
 
@@ -19,3 +21,6 @@ pub mod maps;
 pub mod pins;
 pub mod preflight;
 pub mod tables;
+
+mod overlay;
+mod symbols;

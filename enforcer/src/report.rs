@@ -1,7 +1,11 @@
 //! From what the kernel told to what sinks write.
 
 use jiff::Timestamp;
-use portcullis_abi::{Action, Operation, Resolution, event::RawEvent, netkey::Endpoint};
+use portcullis_abi::{
+    Action, Operation, Resolution, access,
+    event::{RawEvent, called},
+    netkey::Endpoint,
+};
 use portcullis_api::event::{self, Container, Event, Object, Process, Unresolved};
 use portcullis_api::{FileAccess, Protocol, Token};
 use portcullis_matcher::pattern::escape;
@@ -24,15 +28,15 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         Operation::Exec => event::Operation::Exec,
         Operation::Open => event::Operation::Open,
         Operation::Map => event::Operation::Map,
-        Operation::Connect => event::Operation::Connect,
+        Operation::Connect | Operation::UnixConnect => event::Operation::Connect,
         Operation::Create => event::Operation::Create,
         Operation::Delete => event::Operation::Delete,
         Operation::Rename => event::Operation::Rename,
         Operation::Link => event::Operation::Link,
         Operation::Truncate => event::Operation::Truncate,
         Operation::Attributes => event::Operation::Attributes,
-        Operation::Send => event::Operation::Send,
-        Operation::Bind => event::Operation::Bind,
+        Operation::Send | Operation::UnixSend => event::Operation::Send,
+        Operation::Bind | Operation::UnixBind => event::Operation::Bind,
         Operation::Socket => event::Operation::Socket,
         Operation::Capability => event::Operation::Capability,
         Operation::Privilege => event::Operation::Privilege,
@@ -70,7 +74,7 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
 /// What was asked of a file. What a further name would add is what counts of a link, so of that it is what is missing.
 fn asked(raw: &RawEvent<'_>) -> Vec<FileAccess> {
     match raw.operation {
-        Operation::Map => Vec::new(),
+        Operation::Exec | Operation::Map => file_access(raw.header.asked & access::DRIFT).into_iter().collect(),
         Operation::Link => file_access(raw.header.missing).into_iter().collect(),
         operation if operation.is_file() => file_access(raw.header.asked).into_iter().collect(),
         _ => Vec::new(),
@@ -88,13 +92,14 @@ fn object(raw: &RawEvent<'_>) -> Object {
             protocol: Protocol::Number(endpoint.protocol),
         };
     }
-    if raw.operation.is_token()
+    if (raw.operation.is_token() || raw.operation.is_unix())
         && let Ok(token) = Token::from_key(raw.object)
     {
         return Object::Token(token);
     }
     let unresolved = (raw.resolution != Resolution::Named).then(|| Unresolved::from_resolution(raw.resolution)).flatten();
-    Object::File { path: escape(raw.object), unresolved }
+    let (called, path) = if raw.operation == Operation::Exec { called(raw.object) } else { (None, raw.object) };
+    Object::File { path: escape(path), unresolved, called_as: called.map(event::text) }
 }
 
 fn arguments(bytes: &[u8]) -> Vec<String> {
@@ -215,11 +220,11 @@ mod tests {
 
     const fn access_of(operation: Operation) -> u32 {
         match operation {
-            Operation::Exec => portcullis_abi::access::EXEC,
-            Operation::Map => portcullis_abi::access::MAP,
-            Operation::Connect => portcullis_abi::access::CONNECT,
-            Operation::Bind => portcullis_abi::access::BIND,
-            _ => portcullis_abi::access::WRITE,
+            Operation::Exec => access::EXEC,
+            Operation::Map => access::MAP,
+            Operation::Connect => access::CONNECT,
+            Operation::Bind => access::BIND,
+            _ => access::WRITE,
         }
     }
 

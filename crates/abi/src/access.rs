@@ -11,7 +11,7 @@ pub const READ: Access = 1 << 1;
 pub const WRITE: Access = 1 << 2;
 /// Map as executable: a library, a loader, the program itself.
 pub const MAP: Access = 1 << 3;
-/// Connect to an address and port.
+/// Connect to an address and port, or to the UNIX socket that is bound to a path.
 pub const CONNECT: Access = 1 << 4;
 /// Make an entry of that name: a file, directory, device, symbolic or hard link, or the new name of a rename.
 pub const CREATE: Access = 1 << 5;
@@ -21,15 +21,20 @@ pub const DELETE: Access = 1 << 6;
 pub const ATTRIBUTES: Access = 1 << 7;
 /// Bind to a port.
 pub const BIND: Access = 1 << 8;
-/// Use what a key of [`crate::token`] names: a socket of a family, a capability, a privilege, an extended attribute.
+/// Use what a key of [`crate::token`] names: a socket of a family, a capability, a privilege, an extended attribute, an abstract name.
 pub const USE: Access = 1 << 9;
+/// Execute under some names: what follows the path, NUL and the name says which (`exec` rules with `as`).
+pub const CALLED: Access = 1 << 10;
+/// Be executed or mapped as code although it was written since the container's image was made (*drift*).
+pub const DRIFT: Access = 1 << 11;
 /// Not a permission: the path lies in a tree whose reads are judged.
 pub const GUARDED: Access = 1 << 30;
 
 /// What a rule for a file can grant.
-pub const FILE: Access = READ | WRITE | MAP | CREATE | DELETE | ATTRIBUTES;
-/// What can be done to a file under any of its names: what a further name must not add.
-pub const OF_INODE: Access = EXEC | READ | WRITE | MAP | ATTRIBUTES;
+pub const FILE: Access = READ | WRITE | MAP | CREATE | DELETE | ATTRIBUTES | CONNECT | DRIFT;
+/// What can be done to a file under any of its names: what a further name must not add. Not [`CONNECT`]: a socket keeps the name that it was
+/// bound to.
+pub const OF_INODE: Access = EXEC | READ | WRITE | MAP | ATTRIBUTES | CALLED | DRIFT;
 
 /// What `asked` still lacks when the rules grant `granted`. Reads outside guarded trees lack nothing.
 #[inline(always)]

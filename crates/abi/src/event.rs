@@ -4,7 +4,7 @@
 //! | EventHeader, 96 bytes | executable | arguments (NUL between them) | object |
 //! ```
 //!
-//! The object is a path, or the key of [`crate::netkey`] for network operations, or of [`crate::token`] for what has neither. Multi-byte fields are little-endian: the kernel programs
+//! The object is a path (of an exec after the name that the program was called by and NUL, where that is known), or the key of [`crate::netkey`] for network operations, or of [`crate::token`] for what has neither. Multi-byte fields are little-endian: the kernel programs
 //! are built for `bpfel`.
 
 use crate::subject::EXECUTABLE_MAX;
@@ -56,25 +56,42 @@ pub enum Operation {
     Privilege = 19,
     /// An extended attribute was set or removed.
     Xattr = 20,
+    /// A UNIX socket was connected to one that listens; the object is the path, or the abstract name, that the other is bound to.
+    UnixConnect = 21,
+    /// A datagram was sent to a UNIX socket, or a socket for datagrams connected to it; the object as of [`Operation::UnixConnect`].
+    UnixSend = 22,
+    /// A UNIX socket was bound to an abstract name.
+    UnixBind = 23,
 }
 
 impl Operation {
-    /// Whether the object is an address and not a path.
+    /// Whether the object is an address and port.
     #[must_use]
     pub const fn is_network(self) -> bool {
         matches!(self, Self::Connect | Self::Send | Self::Bind)
     }
 
-    /// Whether the object is a key of [`crate::token`].
+    /// Whether the object is a key of [`crate::token`], whatever it is done to.
     #[must_use]
     pub const fn is_token(self) -> bool {
-        matches!(self, Self::Socket | Self::Capability | Self::Privilege | Self::Xattr)
+        matches!(self, Self::Socket | Self::Capability | Self::Privilege | Self::Xattr | Self::UnixBind)
+    }
+
+    /// Whether the other end is a UNIX socket: its object is a path where it is bound to one, and a key of [`crate::token`] where its name is
+    /// abstract.
+    #[must_use]
+    pub const fn is_unix(self) -> bool {
+        matches!(self, Self::UnixConnect | Self::UnixSend)
     }
 
     /// Whether a rule for a file can grant it.
     #[must_use]
     pub const fn is_file(self) -> bool {
-        matches!(self, Self::Open | Self::Map | Self::Create | Self::Delete | Self::Rename | Self::Link | Self::Truncate | Self::Attributes)
+        self.is_unix()
+            || matches!(
+                self,
+                Self::Open | Self::Map | Self::Create | Self::Delete | Self::Rename | Self::Link | Self::Truncate | Self::Attributes
+            )
     }
 
     /// The value with that number, where there is one.
@@ -100,8 +117,20 @@ impl Operation {
             18 => Self::ContainerGone,
             19 => Self::Privilege,
             20 => Self::Xattr,
+            21 => Self::UnixConnect,
+            22 => Self::UnixSend,
+            23 => Self::UnixBind,
             _ => return None,
         })
+    }
+}
+
+/// Takes the object of an [`Operation::Exec`] apart: the name that the program was called by, where it is told, and its path.
+#[must_use]
+pub fn called(object: &[u8]) -> (Option<&[u8]>, &[u8]) {
+    match object.iter().position(|byte| *byte == 0).map(|end| object.split_at(end)) {
+        Some((name, [_, path @ ..])) => (Some(name), path),
+        _ => (None, object),
     }
 }
 
@@ -303,6 +332,13 @@ mod tests {
         assert_eq!(event.operation, Operation::Exec);
         assert_eq!(event.action, Some(crate::Action::Blocked));
         assert_eq!((event.executable, event.arguments, event.object), (&b"/ex"[..], &b"a\0b\0"[..], &b"/bin/sh"[..]));
+    }
+
+    #[test]
+    fn the_name_of_a_program_comes_before_its_path() {
+        assert_eq!(called(b"ls\0/bin/busybox"), (Some(&b"ls"[..]), &b"/bin/busybox"[..]));
+        assert_eq!(called(b"/bin/busybox"), (None, &b"/bin/busybox"[..]));
+        assert_eq!(called(b""), (None, &b""[..]));
     }
 
     #[test]

@@ -35,6 +35,9 @@ macro_rules! for_each_kernel_field {
             MNT_NS_COMMON "mnt_namespace" ["ns"];
             NS_INUM "ns_common" ["inum"];
             BPRM_FILE "linux_binprm" ["file"];
+            BPRM_MM "linux_binprm" ["mm"];
+            BPRM_ARGUMENTS "linux_binprm" ["p"];
+            MM_PGD "mm_struct" ["pgd"];
             FILE_MODE "file" ["f_mode"];
             FILE_FLAGS "file" ["f_flags"];
             FILE_PATH "file" ["f_path"];
@@ -65,6 +68,22 @@ macro_rules! for_each_kernel_field {
             MESSAGE_NAME_LEN "msghdr" ["msg_namelen"];
             MESSAGE_FLAGS "msghdr" ["msg_flags"];
             VMA_FILE "vm_area_struct" ["vm_file"];
+            VMA_FLAGS "vm_area_struct" ["vm_flags"];
+            VMA_ANONYMOUS "vm_area_struct" ["anon_vma"];
+            BACKING_USER_PATH "backing_file" ["user_path"];
+            UNIX_ADDRESS "unix_sock" ["addr"];
+            UNIX_PATH "unix_sock" ["path"];
+            UNIX_PEER "unix_sock" ["peer"];
+            UNIX_ADDRESS_LEN "unix_address" ["len"];
+            UNIX_ADDRESS_NAME "unix_address" ["name"];
+            DENTRY_SUPER "dentry" ["d_sb"];
+            SUPER_MOUNTS "super_block" ["s_mounts"];
+            MOUNT_OF_SUPER "mount" ["mnt_instance"];
+            LIST_NEXT "list_head" ["next"];
+            DENTRY_INODE "dentry" ["d_inode"];
+            SUPER_MAGIC "super_block" ["s_magic"];
+            OVL_INODE_VFS "ovl_inode" ["vfs_inode"];
+            OVL_INODE_UPPER "ovl_inode" ["__upperdentry"];
         }
     };
 }
@@ -76,6 +95,13 @@ pub const ABSENT: u64 = u64::MAX;
 pub const OPTIONAL: &[&str] = &[
     // CONFIG_IO_URING
     "TASK_IO_URING",
+    // Since 6.8: before, a file that backs one of overlayfs has the path of that one.
+    "BACKING_USER_PATH",
+    // Of overlayfs, which is a module of its own mostly.
+    "OVL_INODE_VFS",
+    "OVL_INODE_UPPER",
+    // Newer kernels list the mounts of a file system otherwise: there a socket that was bound in another mount namespace has no name.
+    "MOUNT_OF_SUPER",
 ];
 
 /// One entry of [`KERNEL_FIELDS`].

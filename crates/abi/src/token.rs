@@ -1,7 +1,7 @@
 //! What is granted whole and lies under no path and no address, as bytes, so that the automaton that judges paths judges it too.
 //!
 //! ```text
-//!  | SOCKET, family |   | CAPABILITY, number |   | PRIVILEGE, number |   | XATTR, name… |
+//!  | SOCKET, family |   | CAPABILITY, number |   | PRIVILEGE, number |   | XATTR, name… |   | UNIX_CONNECT, name… |   | UNIX_BIND, name… |
 //! ```
 //!
 //! Every path begins with `/`, and none of these bytes is `/` or begins a key of [`crate::netkey`].
@@ -14,12 +14,19 @@ pub const CAPABILITY: u8 = 4;
 pub const PRIVILEGE: u8 = 5;
 /// First byte of the key of an extended attribute that is set or removed; its name follows.
 pub const XATTR: u8 = 6;
+/// First byte of the key of a UNIX socket that is connected or sent to by its abstract name, which follows without its leading NUL.
+pub const UNIX_CONNECT: u8 = 7;
+/// First byte of the key of an abstract name that a UNIX socket is bound to; the name follows, nothing where the kernel chooses one.
+pub const UNIX_BIND: u8 = 8;
 
 /// In place of a family: a raw socket of IPv4 or IPv6. No socket can be made of family 0, `AF_UNSPEC`.
 pub const RAW: u8 = 0;
 
 /// The longest name of an extended attribute, in bytes: `XATTR_NAME_MAX` (`include/uapi/linux/limits.h`).
 pub const XATTR_NAME_MAX: usize = 255;
+
+/// The longest abstract name of a UNIX socket, in bytes, without its leading NUL: `sun_path` holds 108 (`include/uapi/linux/un.h`).
+pub const UNIX_NAME_MAX: usize = 107;
 
 /// What reaches past a container, or past what other rules can see, whatever object it is done to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,11 +57,13 @@ pub enum Privilege {
     IoUring = 11,
     /// Signal a process of another container or of the node.
     Signal = 12,
+    /// Have executable memory that holds no file's bytes, or other bytes than its file: what a compiler at run time makes.
+    ExecMemory = 13,
 }
 
 impl Privilege {
     /// Every one.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Ptrace,
         Self::Mount,
         Self::Umount,
@@ -67,6 +76,7 @@ impl Privilege {
         Self::Keyring,
         Self::IoUring,
         Self::Signal,
+        Self::ExecMemory,
     ];
 }
 
@@ -76,7 +86,7 @@ mod tests {
 
     #[test]
     fn no_key_can_be_taken_for_another_kind_or_a_path() {
-        let markers = [SOCKET, CAPABILITY, PRIVILEGE, XATTR, crate::netkey::CONNECT, b'/'];
+        let markers = [SOCKET, CAPABILITY, PRIVILEGE, XATTR, UNIX_CONNECT, UNIX_BIND, crate::netkey::CONNECT, crate::netkey::BIND, b'/'];
         for (index, marker) in markers.iter().enumerate() {
             assert!(!markers[index + 1..].contains(marker), "{marker}");
         }

@@ -67,7 +67,7 @@ pub enum Operation {
     Open,
     /// A file was to be mapped as executable.
     Map,
-    /// A socket was to be connected.
+    /// A socket was to be connected: to an address and port, or to a UNIX socket.
     Connect,
     /// A file, directory, device or symbolic link was to be made.
     Create,
@@ -81,9 +81,9 @@ pub enum Operation {
     Truncate,
     /// The mode or the owner of a file was to be changed.
     Attributes,
-    /// A message was to be sent to an address without a connection.
+    /// A message was to be sent without a connection: to an address and port, or to a UNIX socket.
     Send,
-    /// A socket was to be bound to a port, or to listen without one.
+    /// A socket was to be bound to a port or an abstract name, or to listen without a port.
     Bind,
     /// A socket was to be made, of a kind that is judged.
     Socket,
@@ -107,6 +107,9 @@ pub enum Object {
         /// Why the path is not the file's name.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unresolved: Option<Unresolved>,
+        /// What a program was called by, where it was to be executed and the name could be read.
+        #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+        called_as: Option<String>,
     },
     /// The other end of a connection or message, or the own end of a socket that is bound.
     Endpoint {

@@ -10,7 +10,8 @@
 //!  policy_report      PolicyReport: what a scan found                                  (wgpolicyk8s.io/v1alpha2)
 //!  validating_…       Kubernetes' own ValidatingAdmissionPolicy and its binding
 //!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
-//!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern
+//!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern, AbstractName
+//!  program_name       what an `exec` rule with `as` lists
 //!  rule               one rule by itself, as the fragment that can be pasted in a profile
 //!  guard              the trees whose reads are judged unless a profile says otherwise
 //!  validate           what the types cannot say: names, duplicates                     WorkloadProfile → problems with field paths
@@ -30,6 +31,7 @@ pub mod network;
 pub mod path;
 pub mod policy_exception;
 pub mod policy_report;
+pub mod program_name;
 pub mod registration;
 pub mod rule;
 pub mod token;
@@ -39,6 +41,7 @@ pub mod workload_profile;
 pub mod yaml;
 
 mod invalid;
+mod text;
 
 pub use admission_policy::{AdmissionPolicy, AdmissionPolicySpec};
 pub use event::Event;
@@ -47,9 +50,11 @@ pub use invalid::InvalidValue;
 pub use network::{Cidr, Ports, Protocol};
 pub use path::PathPattern;
 pub use policy_exception::{PolicyException, PolicyExceptionSpec};
+pub use program_name::ProgramName;
 pub use rule::Rule;
-pub use token::{Capability, Privilege, SocketKind, Token, XattrPattern};
+pub use token::{AbstractName, Capability, Privilege, SocketKind, Token, XattrPattern};
 pub use workload_profile::{
-    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, WorkloadProfile, WorkloadProfileSpec, WorkloadReference,
+    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, UnixRules, WorkloadProfile, WorkloadProfileSpec,
+    WorkloadReference,
 };
 pub use yaml::{LoadError, PolicyResource, load, load_policies, to_yaml};

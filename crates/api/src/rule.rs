@@ -1,6 +1,6 @@
 //! One rule by itself, as the fragment of a profile that says it and nothing else.
 
-use crate::{BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileRule, Privilege, SocketKind, Token, XattrPattern};
+use crate::{BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileRule, Privilege, SocketKind, Token, UnixRules, XattrPattern};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum Rule {
     Connect(ConnectRule),
     /// Under `bind`.
     Bind(BindRule),
-    /// Under `capabilities`, `sockets`, `privileges` or `xattrs`.
+    /// Under `capabilities`, `sockets`, `privileges`, `xattrs` or `unix`.
     Token(Token),
 }
 
@@ -35,7 +35,13 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exec(rule) => write!(f, "exec {}", rule.path),
+            Self::Exec(rule) => {
+                write!(f, "exec {}", rule.path)?;
+                match &rule.called_as {
+                    Some(names) => f.write_str(" as ").and_then(|()| listed(f, names)),
+                    None => Ok(()),
+                }
+            }
             Self::File(rule) => {
                 f.write_str("files ")?;
                 listed(f, &rule.access)?;
@@ -85,6 +91,8 @@ struct Fragment {
     privileges: Vec<Privilege>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     xattrs: Vec<XattrPattern>,
+    #[serde(default, skip_serializing_if = "UnixRules::is_empty")]
+    unix: UnixRules,
 }
 
 impl From<Rule> for Fragment {
@@ -98,6 +106,12 @@ impl From<Rule> for Fragment {
             Rule::Token(Token::Socket(kind)) => Self { sockets: vec![kind], ..Self::default() },
             Rule::Token(Token::Privilege(privilege)) => Self { privileges: vec![privilege], ..Self::default() },
             Rule::Token(Token::Xattr(pattern)) => Self { xattrs: vec![pattern], ..Self::default() },
+            Rule::Token(Token::UnixConnect(name)) => {
+                Self { unix: UnixRules { connect: [name].into(), ..UnixRules::default() }, ..Self::default() }
+            }
+            Rule::Token(Token::UnixBind(name)) => {
+                Self { unix: UnixRules { bind: [name].into(), ..UnixRules::default() }, ..Self::default() }
+            }
         }
     }
 }
@@ -113,7 +127,9 @@ impl TryFrom<Fragment> for Rule {
         let capabilities = fragment.capabilities.into_iter().map(Token::Capability);
         let tokens = capabilities.chain(fragment.sockets.into_iter().map(Token::Socket));
         let tokens = tokens.chain(fragment.privileges.into_iter().map(Token::Privilege));
-        let tokens = tokens.chain(fragment.xattrs.into_iter().map(Token::Xattr)).map(Self::Token);
+        let tokens = tokens.chain(fragment.xattrs.into_iter().map(Token::Xattr));
+        let tokens = tokens.chain(fragment.unix.connect.into_iter().map(Token::UnixConnect));
+        let tokens = tokens.chain(fragment.unix.bind.into_iter().map(Token::UnixBind)).map(Self::Token);
         let mut rules = exec.chain(files).chain(connect).chain(bind).chain(tokens);
         match (rules.next(), rules.next()) {
             (Some(rule), None) => Ok(rule),
@@ -130,6 +146,7 @@ mod tests {
     fn a_rule_is_written_as_the_fragment_that_can_be_pasted() {
         for (json, text) in [
             (r#"{"exec":[{"path":"/usr/sbin/nginx"}]}"#, "exec /usr/sbin/nginx"),
+            (r#"{"exec":[{"path":"/bin/busybox","as":["cat","ls"]}]}"#, "exec /bin/busybox as cat,ls"),
             (r#"{"files":[{"path":"/x","access":["read","write"]}]}"#, "files read,write /x"),
             (r#"{"connect":[{"cidr":"10.0.0.7/32","ports":["53/TCP","53/UDP"]}]}"#, "connect 10.0.0.7/32 53/TCP,53/UDP"),
             (r#"{"bind":[{"ports":["8080/TCP","0/UDP"]}]}"#, "bind 8080/TCP,0/UDP"),
@@ -137,6 +154,9 @@ mod tests {
             (r#"{"sockets":["packet"]}"#, "sockets packet"),
             (r#"{"privileges":["ptrace"]}"#, "privileges ptrace"),
             (r#"{"xattrs":["user.*"]}"#, "xattrs user.*"),
+            (r#"{"unix":{"connect":["@x*"]}}"#, "unix connect @x*"),
+            (r#"{"unix":{"bind":["@"]}}"#, "unix bind @"),
+            (r#"{"files":[{"path":"/run/x.sock","access":["connect"]}]}"#, "files connect /run/x.sock"),
         ] {
             let rule: Rule = serde_json::from_str(json).unwrap();
             assert_eq!(serde_json::to_string(&rule).unwrap(), json);

@@ -1,7 +1,8 @@
-//! What rules grant whole: capabilities, kinds of sockets, privileges and extended attributes, each by its name.
+//! What rules grant whole: capabilities, kinds of sockets, privileges, extended attributes and abstract names of UNIX sockets, each by its name.
 //!
 //! To the kernel each is a short key ([`portcullis_abi::token`]); this is where keys have names.
 
+mod abstract_name;
 mod named;
 mod xattr;
 
@@ -10,12 +11,13 @@ use portcullis_abi::{Operation, token};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use abstract_name::AbstractName;
 pub use named::{Capability, Privilege, SocketKind};
 pub use xattr::XattrPattern;
 
 /// One of them. Its JSON is what events show of it: `{"capability":"NET_ADMIN"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "camelCase")]
 pub enum Token {
     /// A capability.
     Capability(Capability),
@@ -25,6 +27,10 @@ pub enum Token {
     Privilege(Privilege),
     /// An extended attribute, or all whose names begin alike.
     Xattr(XattrPattern),
+    /// An abstract name to connect or send to, or all that begin alike.
+    UnixConnect(AbstractName),
+    /// An abstract name to bind a UNIX socket to, likewise.
+    UnixBind(AbstractName),
 }
 
 impl Token {
@@ -36,13 +42,19 @@ impl Token {
             Self::Socket(kind) => vec![token::SOCKET, kind.number()],
             Self::Privilege(privilege) => vec![token::PRIVILEGE, privilege.number()],
             Self::Xattr(pattern) => [&[token::XATTR], pattern.name()].concat(),
+            Self::UnixConnect(name) => [&[token::UNIX_CONNECT], name.name()].concat(),
+            Self::UnixBind(name) => [&[token::UNIX_BIND], name.name()].concat(),
         }
     }
 
     /// Whether it stands for every key that begins with its own.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self, Self::Xattr(pattern) if pattern.is_open())
+        match self {
+            Self::Xattr(pattern) => pattern.is_open(),
+            Self::UnixConnect(name) | Self::UnixBind(name) => name.is_open(),
+            Self::Capability(_) | Self::Socket(_) | Self::Privilege(_) => false,
+        }
     }
 
     /// Whether it grants all that the other one does.
@@ -50,6 +62,7 @@ impl Token {
     pub fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Xattr(own), Self::Xattr(theirs)) => own.covers(theirs),
+            (Self::UnixConnect(own), Self::UnixConnect(theirs)) | (Self::UnixBind(own), Self::UnixBind(theirs)) => own.covers(theirs),
             _ => self == other,
         }
     }
@@ -64,9 +77,12 @@ impl Token {
             [token::SOCKET, number] => SocketKind::from_number(number).map(Self::Socket),
             [token::PRIVILEGE, number] => Privilege::from_number(number).map(Self::Privilege),
             [token::XATTR, ref name @ ..] => return XattrPattern::literal(name).map(Self::Xattr),
+            [token::UNIX_CONNECT, ref name @ ..] => return AbstractName::literal(name).map(Self::UnixConnect),
+            [token::UNIX_BIND, ref name @ ..] => return AbstractName::literal(name).map(Self::UnixBind),
             _ => None,
         };
-        found.ok_or_else(|| InvalidValue::whole(format!("no capability, socket, privilege or attribute has the key {key:?}")))
+        found
+            .ok_or_else(|| InvalidValue::whole(format!("no capability, socket, privilege, attribute or abstract name has the key {key:?}")))
     }
 
     /// The operation that asks for it.
@@ -77,6 +93,8 @@ impl Token {
             Self::Socket(_) => Operation::Socket,
             Self::Privilege(_) => Operation::Privilege,
             Self::Xattr(_) => Operation::Xattr,
+            Self::UnixConnect(_) => Operation::UnixConnect,
+            Self::UnixBind(_) => Operation::UnixBind,
         }
     }
 }
@@ -89,6 +107,8 @@ impl fmt::Display for Token {
             Self::Socket(kind) => write!(f, "sockets {kind}"),
             Self::Privilege(privilege) => write!(f, "privileges {privilege}"),
             Self::Xattr(pattern) => write!(f, "xattrs {pattern}"),
+            Self::UnixConnect(name) => write!(f, "unix connect {name}"),
+            Self::UnixBind(name) => write!(f, "unix bind {name}"),
         }
     }
 }
@@ -103,6 +123,7 @@ mod tests {
         fn the_key_of_a_token_gives_it_back(key in prop_oneof![
             (3u8..6, any::<u8>()).prop_map(|(marker, number)| vec![marker, number]),
             vec(1u8.., 0..300).prop_map(|name| [&[token::XATTR], &name[..]].concat()),
+            (7u8..9, vec(any::<u8>(), 0..120)).prop_map(|(marker, name)| [&[marker], &name[..]].concat()),
             vec(any::<u8>(), 0..4),
         ]) {
             if let Ok(token) = Token::from_key(&key) {
@@ -121,6 +142,8 @@ mod tests {
             (&[3, 0], r#"{"socket":"raw"}"#, "sockets raw"),
             (&[5, 1], r#"{"privilege":"ptrace"}"#, "privileges ptrace"),
             (b"\x06user.a*", r#"{"xattr":"user.a\\*"}"#, r"xattrs user.a\*"),
+            (b"\x07x\0", r#"{"unixConnect":"@x\\x00"}"#, r"unix connect @x\x00"),
+            (b"\x08", r#"{"unixBind":"@"}"#, "unix bind @"),
         ] {
             let token = Token::from_key(key).unwrap();
             assert_eq!(serde_json::to_string(&token).unwrap(), json);

@@ -121,11 +121,15 @@ impl Check {
         self.distinct(&at.field("exec"), "path", container.exec.iter().map(|rule| &rule.path));
         self.distinct(&at.field("files"), "path", container.files.iter().map(|rule| &rule.path));
         self.distinct(&at.field("connect"), "cidr", container.connect.iter().map(|rule| &rule.cidr));
+        for (index, _) in container.exec.iter().enumerate().filter(|(_, rule)| rule.called_as.as_ref().is_some_and(BTreeSet::is_empty)) {
+            let field = at.field("exec").entry(index).field("as");
+            self.problem(field, "empty, so the rule grants nothing: list names as `ls`, or leave `as` out for all");
+        }
         for (index, rule) in container.files.iter().enumerate() {
             if rule.access.is_empty() {
                 self.problem(
                     at.field("files").entry(index).field("access"),
-                    "empty, so the rule grants nothing: list read, write, map, create, delete or attributes",
+                    "empty, so the rule grants nothing: list read, write, map, create, delete, attributes, connect or drift",
                 );
             }
         }

@@ -3,7 +3,7 @@
 //! Only what the kernel enforces has a field here; another field is refused as unknown, so that no profile promises more than it keeps.
 //! What is not listed is not allowed: an absent list grants nothing.
 
-use crate::{Capability, Cidr, PathPattern, Ports, Privilege, SocketKind, Token, XattrPattern};
+use crate::{AbstractName, Capability, Cidr, PathPattern, Ports, Privilege, ProgramName, SocketKind, Token, XattrPattern};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{CustomResource, CustomResourceExt};
 use schemars::JsonSchema;
@@ -112,6 +112,9 @@ pub struct ContainerRules {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub bind: Vec<BindRule>,
+    /// Which UNIX sockets without a file it may reach and be. Those with one are under `files`.
+    #[serde(default, skip_serializing_if = "UnixRules::is_empty")]
+    pub unix: UnixRules,
     /// Which capabilities it may use of those that it was given.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
@@ -136,12 +139,15 @@ pub struct ContainerRules {
 }
 
 impl ContainerRules {
-    /// What is granted whole: capabilities, sockets, privileges and attributes, in this order.
+    /// What is granted whole: capabilities, sockets, privileges, attributes and abstract names, in this order.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
         let capabilities = self.capabilities.iter().copied().map(Token::Capability);
         let sockets = self.sockets.iter().copied().map(Token::Socket);
         let privileges = self.privileges.iter().copied().map(Token::Privilege);
-        capabilities.chain(sockets).chain(privileges).chain(self.xattrs.iter().cloned().map(Token::Xattr))
+        let xattrs = self.xattrs.iter().cloned().map(Token::Xattr);
+        let (connect, bind) = (&self.unix.connect, &self.unix.bind);
+        let unix = connect.iter().cloned().map(Token::UnixConnect).chain(bind.iter().cloned().map(Token::UnixBind));
+        capabilities.chain(sockets).chain(privileges).chain(xattrs).chain(unix)
     }
 
     /// Lists the token. Whether it was not listed yet.
@@ -151,7 +157,41 @@ impl ContainerRules {
             Token::Socket(kind) => self.sockets.insert(kind),
             Token::Privilege(privilege) => self.privileges.insert(privilege),
             Token::Xattr(pattern) => self.xattrs.insert(pattern),
+            Token::UnixConnect(name) => self.unix.connect.insert(name),
+            Token::UnixBind(name) => self.unix.bind.insert(name),
         }
+    }
+
+    /// Takes the tokens out that the test does not hold of.
+    pub fn retain_tokens(&mut self, keep: impl Fn(&Token) -> bool) {
+        self.capabilities.retain(|capability| keep(&Token::Capability(*capability)));
+        self.sockets.retain(|kind| keep(&Token::Socket(*kind)));
+        self.privileges.retain(|privilege| keep(&Token::Privilege(*privilege)));
+        self.xattrs.retain(|pattern| keep(&Token::Xattr(pattern.clone())));
+        self.unix.connect.retain(|name| keep(&Token::UnixConnect(name.clone())));
+        self.unix.bind.retain(|name| keep(&Token::UnixBind(name.clone())));
+    }
+}
+
+/// Which UNIX sockets with an abstract name a container may reach and be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UnixRules {
+    /// The names that it may connect and send to.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub connect: BTreeSet<AbstractName>,
+    /// The names that it may bind.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub bind: BTreeSet<AbstractName>,
+}
+
+impl UnixRules {
+    /// Whether nothing is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.connect.is_empty() && self.bind.is_empty()
     }
 }
 
@@ -161,6 +201,18 @@ impl ContainerRules {
 pub struct ExecRule {
     /// The program or script.
     pub path: PathPattern,
+    /// The names that it may be called by, of a program that is many in one, as busybox: `argv[0]` without its folders. Absent: any.
+    #[serde(rename = "as", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub called_as: Option<BTreeSet<ProgramName>>,
+}
+
+impl ExecRule {
+    /// The rule for the path, by whatever name.
+    #[must_use]
+    pub const fn any(path: PathPattern) -> Self {
+        Self { path, called_as: None }
+    }
 }
 
 /// Grants to open or map what the path names.
@@ -170,7 +222,7 @@ pub struct FileRule {
     /// The file.
     pub path: PathPattern,
     /// For what it may be used; at least one.
-    #[schemars(length(min = 1, max = 6))]
+    #[schemars(length(min = 1, max = 8))]
     pub access: BTreeSet<FileAccess>,
 }
 
@@ -190,11 +242,16 @@ pub enum FileAccess {
     Delete,
     /// Change mode or owner.
     Attributes,
+    /// Connect or send to the UNIX socket that is bound to that name.
+    Connect,
+    /// Be code, where it may be executed or mapped, although it was written since the container's image was made.
+    Drift,
 }
 
 impl FileAccess {
     /// Every use of a file.
-    pub const ALL: [Self; 6] = [Self::Read, Self::Write, Self::Map, Self::Create, Self::Delete, Self::Attributes];
+    pub const ALL: [Self; 8] =
+        [Self::Read, Self::Write, Self::Map, Self::Create, Self::Delete, Self::Attributes, Self::Connect, Self::Drift];
 }
 
 impl fmt::Display for FileAccess {
@@ -206,6 +263,8 @@ impl fmt::Display for FileAccess {
             Self::Create => "create",
             Self::Delete => "delete",
             Self::Attributes => "attributes",
+            Self::Connect => "connect",
+            Self::Drift => "drift",
         })
     }
 }
@@ -286,7 +345,6 @@ mod tests {
     #[test]
     fn the_types_refuse_fields_that_the_kernel_does_not_enforce() {
         assert!(serde_json::from_str::<ContainerRules>(r#"{"name":"a","syscalls":["read"]}"#).is_err());
-        assert!(serde_json::from_str::<ExecRule>(r#"{"path":"/bin/busybox","as":["cat"]}"#).is_err());
         assert!(serde_json::from_str::<ConnectRule>(r#"{"service":{"name":"db"},"ports":["1/TCP"]}"#).is_err());
     }
 }

@@ -131,6 +131,18 @@ impl Pattern {
         Ok(Self { source: format!("{}**", pattern.source).into(), ..pattern })
     }
 
+    /// The pattern of what this one matches, each followed by those bytes. NUL among them never is a part of a path.
+    ///
+    /// # Errors
+    /// Where there are too many positions then. The error's column counts positions.
+    pub fn followed_by(&self, bytes: &[u8]) -> Result<Self, PatternError> {
+        let tokens: Vec<Token> = self.tokens.iter().cloned().chain(bytes.iter().copied().map(Token::Byte)).collect();
+        if tokens.len() > MAX_POSITIONS {
+            return Err(PatternError::new(MAX_POSITIONS + 1, PatternErrorReason::TooLong));
+        }
+        Ok(Self { source: format!("{}{}", self.source, escape(bytes)).into(), tokens })
+    }
+
     /// The text that was read. For a literal path this is its [`escape`]d form; for a key, a text of the same shape that is
     /// meant for people and not for [`Pattern::parse`].
     pub fn as_str(&self) -> &str {
@@ -208,6 +220,14 @@ mod tests {
         assert!(!pattern.matches(b"/opt/\xff odd [name]x"));
         assert_eq!(pattern.to_string(), r"/opt/\xff\x20odd\x20\[name\]\*");
         assert_eq!(Pattern::parse(pattern.as_str()), Ok(pattern));
+    }
+
+    #[test]
+    fn matches_what_is_followed_by_bytes() {
+        let pattern = Pattern::parse("/bin/*").unwrap().followed_by(b"\0ls").unwrap();
+        assert!(pattern.matches(b"/bin/busybox\0ls"));
+        assert!(!pattern.matches(b"/bin/busybox") && !pattern.matches(b"/bin/busybox\0lsx") && !pattern.matches(b"/bin/a/b\0ls"));
+        assert!(Pattern::parse("/a").unwrap().followed_by(&[b'x'; MAX_POSITIONS]).is_err());
     }
 
     #[test]

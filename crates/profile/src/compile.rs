@@ -7,7 +7,7 @@ mod network;
 
 use crate::observation::{Observation, access_bit};
 use portcullis_abi::{Access, access};
-use portcullis_api::{ContainerRules, InvalidValue, PathPattern, Rule, Token, guard};
+use portcullis_api::{AbstractName, ContainerRules, ExecRule, InvalidValue, PathPattern, ProgramName, Rule, Token, guard};
 use portcullis_matcher::{Builder, ByteClass, Limits, Pattern, PatternError, Table};
 use std::collections::BTreeSet;
 
@@ -25,7 +25,13 @@ impl Compiled {
     #[must_use]
     pub fn missing(&self, observation: &Observation) -> Access {
         let granted = match observation {
-            Observation::Exec(path) | Observation::Open(path, _) | Observation::Map(path) => self.table.accept_of(path.bytes()),
+            Observation::ExecAs(path, name) => match self.table.accept_of(path.bytes()) {
+                some if some & (access::EXEC | access::CALLED) == access::CALLED => self.table.accept_of(&named_key(path.bytes(), name)),
+                granted => granted,
+            },
+            Observation::Exec(path) | Observation::Open(path, _) | Observation::Map(path) | Observation::Drift(path) => {
+                self.table.accept_of(path.bytes())
+            }
             Observation::Connect(endpoint) => self.table.accept_of(&endpoint.connect_key()),
             Observation::Bind(endpoint) => self.table.accept_of(&endpoint.bind_key()),
             Observation::Token(token) => self.table.accept_of(&token.key()),
@@ -94,19 +100,19 @@ pub fn compile(rules: &ContainerRules) -> Result<Compiled, CompileError> {
 pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled, CompileError> {
     let mut builder = Builder::new(|a, b| a | b).limits(limits);
     let named = |rule: String, source| CompileError::Rule { container: rules.name.clone(), rule, source };
+    let unwritten = |rule: String, source| CompileError::Key { container: rules.name.clone(), rule, source };
     for rule in Rule::all_of(rules) {
         let paths = |path: &PathPattern, granted| vec![(path.pattern().clone(), granted)];
         let keys = |patterns: Result<Vec<Pattern>, PatternError>, granted| match patterns {
             Ok(patterns) => Ok(patterns.into_iter().map(|pattern| (pattern, granted)).collect()),
-            Err(source) => Err(CompileError::Key { container: rules.name.clone(), rule: rule.to_string(), source }),
+            Err(source) => Err(unwritten(rule.to_string(), source)),
         };
         let patterns = match &rule {
-            // The kernel maps a program to run it, so who may execute may map.
-            Rule::Exec(exec) => paths(&exec.path, access::EXEC | access::MAP),
+            Rule::Exec(exec) => exec_patterns(exec).map_err(|source| unwritten(rule.to_string(), source))?,
             Rule::File(file) => paths(&file.path, file.access.iter().fold(0, |all, used| all | access_bit(*used))),
             Rule::Connect(connect) => keys(network::connect(connect), access::CONNECT)?,
             Rule::Bind(bind) => keys(network::bind(bind), access::BIND)?,
-            Rule::Token(token) => keys(token_pattern(token).map(|pattern| vec![pattern]), access::USE)?,
+            Rule::Token(token) => keys(token_patterns(token), access::USE)?,
         };
         for (pattern, granted) in patterns {
             // A rule that lists no access grants nothing; there is no value for it in a table.
@@ -127,10 +133,35 @@ pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled
     Ok(Compiled { table, guards: !guarded.is_empty() })
 }
 
+/// What the rule grants of which patterns. The kernel maps a program to run it, so who may execute may map. Where names are listed, the path
+/// alone says only that they are, and the path, NUL and a name says that it is one of them.
+fn exec_patterns(rule: &ExecRule) -> Result<Vec<(Pattern, Access)>, PatternError> {
+    let path = rule.path.pattern();
+    let Some(names) = &rule.called_as else { return Ok(vec![(path.clone(), access::EXEC | access::CALLED | access::MAP)]) };
+    let named = names.iter().map(|name| Ok((path.followed_by(&named_key(b"", name))?, access::EXEC)));
+    [Ok((path.clone(), access::CALLED | access::MAP))].into_iter().chain(named).collect()
+}
+
+fn named_key(path: &[u8], name: &ProgramName) -> Vec<u8> {
+    [path, b"\0", name.bytes()].concat()
+}
+
 /// The keys that the token stands for.
-fn token_pattern(token: &Token) -> Result<Pattern, PatternError> {
+fn token_patterns(token: &Token) -> Result<Vec<Pattern>, PatternError> {
     let key = token.key();
-    if token.is_open() { Pattern::from_prefix(&key) } else { Pattern::from_classes(key.into_iter().map(ByteClass::single).collect()) }
+    if token.is_open() {
+        return Ok(vec![Pattern::from_prefix(&key)?]);
+    }
+    let exact: Vec<_> = key.into_iter().map(ByteClass::single).collect();
+    let mut patterns = vec![Pattern::from_classes(exact.clone())?];
+    if let Token::UnixConnect(name) | Token::UnixBind(name) = token
+        && name.is_chosen()
+    {
+        // What the kernel chooses is bound to by nothing, and reached by its digits.
+        let digit = ByteClass::range(b'0'..=b'9').union(ByteClass::range(b'a'..=b'f'));
+        patterns.push(Pattern::from_classes(exact.into_iter().chain([digit; AbstractName::chosen_length()]).collect())?);
+    }
+    Ok(patterns)
 }
 
 /// The trees whose reads are judged in this container.

@@ -11,6 +11,8 @@
 //! | anywhere | `tmp.` and ten letters and digits, `tmp` and eight: mktemp(1), Python | as many `?` behind the prefix |
 //! | below `/tmp` and its like, and names that say `tmp` | random letters and digits, six or more | as many `?` |
 //! | the same | a number at the end, before the extension or not | `[0-9]*` |
+//! | abstract names of UNIX sockets | five hexadecimal digits, as the kernel chooses them | `@` |
+//! | the same | a number at the end, behind `-`, `_`, `.`, `:` or `/` | what is before it, and `*` |
 //! | directories for data | what a program counts: tables, segments, rotated logs, folders of a cache | see `counted` |
 //!
 //! Only the components of *data* files, opened for reading or writing, are generalised, and never across directories. What is executed or
@@ -25,6 +27,7 @@
 //! told which by another connection (passive FTP, RPC), and from outside it cannot be told from a listener of an attacker; a range of
 //! ports would grant both, so that range is for a person to write. A port that the kernel chose is bound to as port 0, which is stable.
 
+mod abstract_name;
 mod counted;
 mod identifier;
 mod temporary;
@@ -40,9 +43,13 @@ const NUMBER: &str = "[0-9]*";
 pub fn generalise(observation: &Observation) -> Rule {
     match observation {
         Observation::Open(path, uses) => Rule::File(FileRule { path: data_path(path), access: uses.clone() }),
-        Observation::Exec(_) | Observation::Map(_) | Observation::Connect(_) | Observation::Bind(_) | Observation::Token(_) => {
-            rule_for(observation)
-        }
+        Observation::Token(token) => Rule::Token(abstract_name::general(token)),
+        Observation::Exec(_)
+        | Observation::ExecAs(..)
+        | Observation::Map(_)
+        | Observation::Drift(_)
+        | Observation::Connect(_)
+        | Observation::Bind(_) => rule_for(observation),
     }
 }
 

@@ -9,7 +9,7 @@ use portcullis_abi::{
     netkey::{self, Endpoint},
     token,
 };
-use portcullis_api::{ContainerRules, FileAccess, PathPattern, Rule, Token};
+use portcullis_api::{ContainerRules, FileAccess, PathPattern, ProgramName, Rule, Token};
 use proptest::{collection::vec, prelude::*, sample};
 
 /// Few enough for a debug build; more by `PROPTEST_CASES=10000 cargo test --release -p portcullis-profile laws`.
@@ -36,13 +36,14 @@ fn paths() -> impl Strategy<Value = ObservedPath> {
 
 fn observations() -> impl Strategy<Value = Observation> {
     let uses = sample::subsequence(
-        vec![FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes],
-        1..=5,
+        vec![FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes, FileAccess::Connect],
+        1..=6,
     );
     let token = prop_oneof![
         (sample::select(vec![token::SOCKET, token::CAPABILITY, token::PRIVILEGE]), 0u8..46)
             .prop_map(|(marker, number)| vec![marker, number]),
         "\x06(user|security)\\.[ab*]{1,3}".prop_map(String::into_bytes),
+        "[\x07\x08]([0-9a-f]{5}|[ab*]{0,3}|a-[0-9]{1,2})".prop_map(String::into_bytes),
     ];
     let token = token.prop_filter_map("no token", |key| Token::from_key(&key).ok());
     let address = prop_oneof![(0u8..3).prop_map(|last| Endpoint::v4(6, [10, 0, 0, last], 0).address), any::<[u8; 16]>()];
@@ -50,7 +51,9 @@ fn observations() -> impl Strategy<Value = Observation> {
     let port = prop_oneof![50u16..54, any::<u16>()];
     prop_oneof![
         2 => paths().prop_map(Observation::Exec),
+        1 => (paths(), "[ab]{1,2}").prop_map(|(path, name)| Observation::ExecAs(path, ProgramName::new(name.as_bytes()).unwrap())),
         1 => paths().prop_map(Observation::Map),
+        1 => paths().prop_map(Observation::Drift),
         4 => (paths(), uses).prop_map(|(path, uses)| Observation::Open(path, uses.into_iter().collect())),
         2 => token.prop_map(Observation::Token),
         2 => (protocol.clone(), address.clone(), port.clone())
@@ -64,6 +67,10 @@ fn rules() -> impl Strategy<Value = Rule> {
     let written = sample::select(vec![
         r#"{"exec":[{"path":"/a/*"}]}"#,
         r#"{"exec":[{"path":"/a/**"}]}"#,
+        r#"{"exec":[{"path":"/a/*","as":["a","b"]}]}"#,
+        r#"{"exec":[{"path":"/a/**","as":["b","ab"]}]}"#,
+        r#"{"exec":[{"path":"/[ab]*","as":["a"]}]}"#,
+        r#"{"exec":[{"path":"/[ba]*","as":["a","b"]}]}"#,
         r#"{"files":[{"path":"/a/*","access":["read","write"]}]}"#,
         r#"{"files":[{"path":"/[ab]*","access":["write"]}]}"#,
         r#"{"files":[{"path":"/[ba]*","access":["write","map"]}]}"#,
@@ -77,6 +84,9 @@ fn rules() -> impl Strategy<Value = Rule> {
         r#"{"xattrs":["user.a*"]}"#,
         r#"{"xattrs":["user.*"]}"#,
         r#"{"xattrs":["security.b*"]}"#,
+        r#"{"unix":{"connect":["@a*"]}}"#,
+        r#"{"unix":{"connect":["@"]}}"#,
+        r#"{"unix":{"bind":["@*"]}}"#,
     ]);
     let written = written.prop_map(|json| serde_json::from_str(json).unwrap());
     prop_oneof![2 => observations().prop_map(|observation| generalise(&observation)), 1 => written]
@@ -101,7 +111,10 @@ fn sibling(observation: &Observation, bit: usize) -> Observation {
     let beside = |path: &ObservedPath| ObservedPath::new(&[path.bytes(), b"x"].concat()).unwrap();
     match observation {
         Observation::Exec(path) => Observation::Exec(beside(path)),
+        Observation::ExecAs(path, name) if bit.is_multiple_of(2) => Observation::ExecAs(beside(path), name.clone()),
+        Observation::ExecAs(path, name) => Observation::ExecAs(path.clone(), ProgramName::new(&[name.bytes(), b"x"].concat()).unwrap()),
         Observation::Map(path) => Observation::Map(beside(path)),
+        Observation::Drift(path) => Observation::Drift(beside(path)),
         Observation::Open(path, uses) => Observation::Open(beside(path), uses.clone()),
         Observation::Connect(endpoint) => {
             let mut key = endpoint.connect_key();
@@ -115,8 +128,8 @@ fn sibling(observation: &Observation, bit: usize) -> Observation {
             key[at] ^= 1 << (bit % 8);
             Observation::Bind(Endpoint::from_bind_key(&key).unwrap())
         }
-        Observation::Token(Token::Xattr(pattern)) => {
-            Observation::Token(Token::from_key(&[&[token::XATTR], pattern.name(), b"x"].concat()).unwrap())
+        Observation::Token(token @ (Token::Xattr(_) | Token::UnixConnect(_) | Token::UnixBind(_))) => {
+            Observation::Token(Token::from_key(&[&token.key()[..], b"x"].concat()).unwrap())
         }
         Observation::Token(token) => {
             let key = [token.key()[0], if token.key()[1] == 3 { 4 } else { 3 }];
@@ -149,7 +162,7 @@ proptest! {
             let Observation::Open(path, _) = observation else { continue };
             for as_code in [Observation::Exec(path.clone()), Observation::Map(path.clone())] {
                 let seen = observations.iter().any(|other| match (other, &as_code) {
-                    (Observation::Exec(other), _) => other == path,
+                    (Observation::Exec(other), _) | (Observation::ExecAs(other, _), Observation::Map(_)) => other == path,
                     (Observation::Map(other), Observation::Map(_)) => other == path,
                     _ => false,
                 });

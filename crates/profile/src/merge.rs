@@ -10,7 +10,7 @@
 mod network;
 
 use crate::cover::{covers, supersedes};
-use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, Rule, Token};
+use portcullis_api::{ContainerRules, ExecRule, FileAccess, FileRule, PathPattern, ProgramName, Rule, Token};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The bounds of a profile.
@@ -86,26 +86,58 @@ fn replaced<R>(list: &mut Vec<R>, merge: impl FnOnce(&[R]) -> Option<Vec<R>>) ->
     changed
 }
 
-/// Of attributes, a pattern takes the place of those that it covers.
+/// Of attributes and abstract names, a pattern takes the place of those that it covers.
 fn add_token(rules: &mut ContainerRules, new: &Token) -> bool {
     if rules.tokens().any(|token| token.covers(new)) {
         return false;
     }
-    if let Token::Xattr(pattern) = new {
-        rules.xattrs.retain(|listed| !pattern.covers(listed));
-    }
+    rules.retain_tokens(|listed| !new.covers(listed));
     rules.list(new.clone())
 }
 
+/// Of a path, each name is a grant of its own, and any name one that holds them all.
 fn add_exec(rules: &mut ContainerRules, new: &ExecRule) -> bool {
-    if rules.exec.iter().any(|rule| supersedes(&rule.path, &new.path)) {
-        return false;
+    let granted = |name: Option<&ProgramName>| rules.exec.iter().any(|rule| grants(rule, name) && supersedes(&rule.path, &new.path));
+    let fresh: Option<BTreeSet<ProgramName>> = match &new.called_as {
+        None if granted(None) => return false,
+        None => None,
+        Some(names) => {
+            let fresh: BTreeSet<_> = names.iter().filter(|name| !granted(Some(name))).cloned().collect();
+            if fresh.is_empty() {
+                return false;
+            }
+            Some(fresh)
+        }
+    };
+    let fresh = ExecRule { path: new.path.clone(), called_as: fresh };
+    rules.exec.retain_mut(|rule| !supersedes(&fresh.path, &rule.path) || take_names_out(rule, &fresh));
+    match rules.exec.iter_mut().find(|rule| rule.path == fresh.path) {
+        Some(ExecRule { called_as: Some(listed), .. }) => listed.extend(fresh.called_as.into_iter().flatten()),
+        _ => rules.exec.push(fresh),
     }
-    rules.exec.retain(|rule| !supersedes(&new.path, &rule.path));
-    rules.exec.push(new.clone());
     rules.exec.sort();
     take_out(&mut rules.files, |path, used| used == FileAccess::Map && covers(&new.path, path));
     true
+}
+
+/// Whether the rule grants its paths by that name; by any, where there is none.
+fn grants(rule: &ExecRule, name: Option<&ProgramName>) -> bool {
+    match (&rule.called_as, name) {
+        (None, _) => true,
+        (Some(listed), Some(name)) => listed.contains(name),
+        (Some(_), None) => false,
+    }
+}
+
+/// Takes the names out that the other rule grants; whether anything is left.
+fn take_names_out(rule: &mut ExecRule, other: &ExecRule) -> bool {
+    match &mut rule.called_as {
+        Some(listed) => {
+            listed.retain(|name| !grants(other, Some(name)));
+            !listed.is_empty()
+        }
+        None => !grants(other, None),
+    }
 }
 
 fn add_file(rules: &mut ContainerRules, new: &FileRule) -> bool {
@@ -197,6 +229,18 @@ mod tests {
     }
 
     #[test]
+    fn names_of_a_program_come_together_and_any_name_takes_their_place() {
+        let exec = |path: &str, names: &[&str]| json!({ "exec": [{ "path": path, "as": names }] });
+        let any = |path: &str| json!({ "exec": [{ "path": path }] });
+        both(exec("/bin/b", &["ls"]), exec("/bin/b", &["cat"]), &["exec /bin/b as cat,ls"]);
+        both(exec("/bin/b", &["ls", "cat"]), exec("/bin/*", &["ls"]), &["exec /bin/* as ls", "exec /bin/b as cat"]);
+        both(exec("/bin/b", &["ls"]), any("/bin/b"), &["exec /bin/b"]);
+        both(exec("/bin/b", &["ls"]), any("/bin/*"), &["exec /bin/*"]);
+        both(any("/bin/b"), exec("/bin/*", &["ls"]), &["exec /bin/* as ls", "exec /bin/b"]);
+        both(exec("/bin/b", &["ls"]), file("/bin/b", &["map"]), &["exec /bin/b as ls"]);
+    }
+
+    #[test]
     fn what_may_be_executed_need_not_be_mapped() {
         both(json!({ "exec": [{ "path": "/bin/a" }] }), file("/bin/a", &["map"]), &["exec /bin/a"]);
         both(json!({ "exec": [{ "path": "/bin/a" }] }), file("/bin/a", &["map", "write"]), &["exec /bin/a", "files write /bin/a"]);
@@ -235,6 +279,9 @@ mod tests {
     fn an_open_attribute_takes_the_place_of_those_that_it_covers() {
         both(json!({ "xattrs": ["user.a"] }), json!({ "xattrs": ["user.*"] }), &["xattrs user.*"]);
         both(json!({ "xattrs": ["user.a*"] }), json!({ "xattrs": ["security.b"] }), &["xattrs security.b", "xattrs user.a*"]);
+        both(json!({ "unix": { "connect": ["@a"] } }), json!({ "unix": { "connect": ["@*"] } }), &["unix connect @*"]);
+        both(json!({ "unix": { "bind": ["@0003f"] } }), json!({ "unix": { "bind": ["@"] } }), &["unix bind @"]);
+        both(json!({ "unix": { "bind": ["@a"] } }), json!({ "unix": { "connect": ["@a"] } }), &["unix connect @a", "unix bind @a"]);
         both(json!({ "capabilities": ["CHOWN"] }), json!({ "privileges": ["bpf"] }), &["capabilities CHOWN", "privileges bpf"]);
     }
 

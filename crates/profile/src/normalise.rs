@@ -45,8 +45,9 @@ impl Thresholds {
     }
 }
 
-/// The uses of data files: all but mapping as code.
-const DATA: [FileAccess; 5] = [FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes];
+/// The uses of data files: all but mapping as code, and what lets a file be code.
+const DATA: [FileAccess; 6] =
+    [FileAccess::Read, FileAccess::Write, FileAccess::Create, FileAccess::Delete, FileAccess::Attributes, FileAccess::Connect];
 
 /// Collapses what the thresholds say. Whether the rules changed.
 pub fn normalise(rules: &mut ContainerRules, thresholds: &Thresholds) -> bool {
@@ -160,7 +161,7 @@ mod tests {
         let (list, rest) = text.split_once(' ').unwrap();
         let path = |path: &str| path.parse().unwrap();
         match list {
-            "exec" => Rule::Exec(portcullis_api::ExecRule { path: path(rest) }),
+            "exec" => Rule::Exec(portcullis_api::ExecRule::any(path(rest))),
             "map" => Rule::File(FileRule { path: path(rest), access: [FileAccess::Map].into() }),
             "read" => Rule::File(FileRule { path: path(rest), access: [FileAccess::Read].into() }),
             _ => Rule::File(FileRule { path: path(rest), access: [FileAccess::Write].into() }),

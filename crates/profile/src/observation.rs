@@ -1,8 +1,13 @@
 //! What a container was seen to do, and the rule that grants exactly that.
 
-use portcullis_abi::{Access, Operation, Resolution, access, event::RawEvent, netkey::Endpoint};
+use portcullis_abi::{
+    Access, Operation, Resolution, access,
+    event::{RawEvent, called},
+    netkey::Endpoint,
+    token,
+};
 use portcullis_api::{
-    BindRule, Cidr, ConnectRule, ExecRule, FileAccess, FileRule, InvalidValue, PathPattern, Ports, Protocol, Rule, Token,
+    BindRule, Cidr, ConnectRule, ExecRule, FileAccess, FileRule, InvalidValue, PathPattern, Ports, ProgramName, Protocol, Rule, Token,
     event::{Remedy, Unresolved},
 };
 use std::{collections::BTreeSet, net::Ipv6Addr};
@@ -12,15 +17,19 @@ use std::{collections::BTreeSet, net::Ipv6Addr};
 pub enum Observation {
     /// A program, a script, or the interpreter of a script was executed.
     Exec(ObservedPath),
-    /// A file was opened for uses that were not granted: at least one of read and write.
+    /// A program was executed of which it matters what it is called by.
+    ExecAs(ObservedPath, ProgramName),
+    /// A file was put to uses that were not granted: at least one.
     Open(ObservedPath, BTreeSet<FileAccess>),
     /// A file was mapped as executable.
     Map(ObservedPath),
+    /// A file that may be code was executed or mapped as code, and was written since the image was made.
+    Drift(ObservedPath),
     /// A socket was connected.
     Connect(Endpoint),
     /// A socket was bound, or made to listen without having been bound: to port 0.
     Bind(Endpoint),
-    /// A capability, a privilege, an attribute was used, or a socket of a judged kind made.
+    /// A capability, a privilege, an attribute or an abstract name was used, or a socket of a judged kind made.
     Token(Token),
 }
 
@@ -59,6 +68,9 @@ pub enum Unresolvable {
     /// The object has no name by which a rule could grant it.
     #[error("{0}")]
     Object(Unresolved),
+    /// The program may be called by some names, and was called by none that can be told.
+    #[error("the program was called by a name that is empty, too long, or cannot be read")]
+    Name,
     /// The event is about a container's life.
     #[error("the event tells of a container's life and not of an operation")]
     Life,
@@ -87,26 +99,32 @@ impl Observation {
         }
         let path = || ObservedPath::new(event.object).map_err(Unresolvable::Path);
         match event.operation {
-            Operation::Exec => Ok(Self::Exec(path()?)),
+            Operation::Exec | Operation::Map if event.header.missing == access::DRIFT => Ok(Self::Drift(path()?)),
+            Operation::Exec => execution(event),
             Operation::Map => Ok(Self::Map(path()?)),
             Operation::Connect | Operation::Send => Endpoint::from_connect_key(event.object).map(Self::Connect).ok_or(Unresolvable::Key),
             Operation::Bind => Endpoint::from_bind_key(event.object).map(Self::Bind).ok_or(Unresolvable::Key),
-            Operation::Socket | Operation::Capability | Operation::Privilege | Operation::Xattr => {
+            operation if operation.is_token() || operation.is_unix() && is_key(event.object) => {
                 Token::from_key(event.object).map(Self::Token).map_err(Unresolvable::Token)
             }
             // A further name by which the file could be executed.
-            Operation::Link if event.header.missing & access::EXEC != 0 => Ok(Self::Exec(path()?)),
+            Operation::Link if event.header.missing & (access::EXEC | access::CALLED) != 0 => Ok(Self::Exec(path()?)),
             Operation::Open
             | Operation::Create
             | Operation::Delete
             | Operation::Rename
             | Operation::Link
             | Operation::Truncate
-            | Operation::Attributes => {
+            | Operation::Attributes
+            | Operation::UnixConnect
+            | Operation::UnixSend => {
                 let missing = file_access(event.header.missing);
                 if missing.is_empty() { Err(Unresolvable::Granted) } else { Ok(Self::Open(path()?, missing)) }
             }
             Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => Err(Unresolvable::Life),
+            Operation::Socket | Operation::Capability | Operation::Privilege | Operation::Xattr | Operation::UnixBind => {
+                Err(Unresolvable::Key)
+            }
         }
     }
 
@@ -114,14 +132,36 @@ impl Observation {
     #[must_use]
     pub fn asked(&self) -> Access {
         match self {
-            Self::Exec(_) => access::EXEC,
+            Self::Exec(_) | Self::ExecAs(..) => access::EXEC,
             Self::Map(_) => access::MAP,
+            Self::Drift(_) => access::DRIFT,
             Self::Connect(_) => access::CONNECT,
             Self::Bind(_) => access::BIND,
             Self::Token(_) => access::USE,
             Self::Open(_, uses) => uses.iter().map(|used| access_bit(*used)).fold(0, |all, bit| all | bit),
         }
     }
+}
+
+/// The programs that are many in one, by their own names, whatever their folder. A program that a rule with `as` is for is one too.
+const MULTI_CALL: [&[u8]; 4] = [b"busybox", b"busybox.static", b"coreutils", b"toybox"];
+
+/// What the event of an exec tells: the name counts where a rule lists names of the path, or where the program is known to be many in one.
+fn execution(event: &RawEvent<'_>) -> Result<Observation, Unresolvable> {
+    let (name, path) = called(event.object);
+    let observed = ObservedPath::new(path)?;
+    let by_name = event.header.missing & access::CALLED != 0;
+    let own = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    match name.map(ProgramName::new) {
+        Some(Ok(name)) if by_name || MULTI_CALL.contains(&own) => Ok(Observation::ExecAs(observed, name)),
+        _ if by_name => Err(Unresolvable::Name),
+        _ => Ok(Observation::Exec(observed)),
+    }
+}
+
+/// Whether the object of an operation on UNIX sockets is an abstract name, and no path.
+fn is_key(object: &[u8]) -> bool {
+    object.first() == Some(&token::UNIX_CONNECT)
 }
 
 /// Why no rule can grant what the event tells, as [`Resolution::missing`] has it: a deleted file is judged by the name it had, unless it is
@@ -138,9 +178,11 @@ fn ungrantable(event: &RawEvent<'_>) -> Option<Unresolved> {
 #[must_use]
 pub fn rule_for(observation: &Observation) -> Rule {
     match observation {
-        Observation::Exec(path) => Rule::Exec(ExecRule { path: path.literal.clone() }),
+        Observation::Exec(path) => Rule::Exec(ExecRule::any(path.literal.clone())),
+        Observation::ExecAs(path, name) => Rule::Exec(ExecRule { path: path.literal.clone(), called_as: Some([name.clone()].into()) }),
         Observation::Open(path, uses) => Rule::File(FileRule { path: path.literal.clone(), access: uses.clone() }),
         Observation::Map(path) => Rule::File(FileRule { path: path.literal.clone(), access: [FileAccess::Map].into() }),
+        Observation::Drift(path) => Rule::File(FileRule { path: path.literal.clone(), access: [FileAccess::Drift].into() }),
         Observation::Connect(endpoint) => {
             Rule::Connect(ConnectRule { cidr: Cidr::host(Ipv6Addr::from(endpoint.address).into()), ports: ports_of(endpoint) })
         }
@@ -171,6 +213,8 @@ pub(crate) const fn access_bit(used: FileAccess) -> Access {
         FileAccess::Create => access::CREATE,
         FileAccess::Delete => access::DELETE,
         FileAccess::Attributes => access::ATTRIBUTES,
+        FileAccess::Connect => access::CONNECT,
+        FileAccess::Drift => access::DRIFT,
     }
 }
 
@@ -203,6 +247,17 @@ mod tests {
         let bound = Endpoint::v4(6, [127, 0, 0, 1], 8080).bind_key();
         for (operation, missing, object, rule) in [
             (Operation::Exec, access::EXEC, &b"/bin/a b"[..], r"exec /bin/a\x20b"),
+            (Operation::Exec, access::EXEC, b"python\0/usr/bin/python3", "exec /usr/bin/python3"),
+            (Operation::Exec, access::EXEC, b"ls\0/bin/busybox", "exec /bin/busybox as ls"),
+            (Operation::Exec, access::EXEC | access::CALLED, b"ls\0/opt/many", "exec /opt/many as ls"),
+            (
+                Operation::Exec,
+                access::EXEC | access::CALLED,
+                b"/opt/many",
+                "the program was called by a name that is empty, too long, or cannot be read",
+            ),
+            (Operation::Exec, access::DRIFT, b"/opt/x-1234", "files drift /opt/x-1234"),
+            (Operation::Map, access::DRIFT, b"/lib/x.so", "files drift /lib/x.so"),
             (Operation::Map, access::MAP, b"/lib/x.so", "files map /lib/x.so"),
             (Operation::Open, access::WRITE, b"/tmp/tmpabcdefgh", "files write /tmp/tmpabcdefgh"),
             (Operation::Open, access::READ | access::WRITE, b"/x", "files read,write /x"),
@@ -212,6 +267,9 @@ mod tests {
             (Operation::Socket, access::USE, &[3, 0], "sockets raw"),
             (Operation::Privilege, access::USE, &[5, 2], "privileges mount"),
             (Operation::Xattr, access::USE, b"\x06user.a b", "xattrs user.a b"),
+            (Operation::UnixConnect, access::CONNECT, b"/run/x.sock", "files connect /run/x.sock"),
+            (Operation::UnixSend, access::USE, b"\x0700a1f", "unix connect @00a1f"),
+            (Operation::UnixBind, access::USE, b"\x08", "unix bind @"),
         ] {
             assert_eq!(told(&event(operation, Resolution::Named, missing, object)), rule);
         }

@@ -34,7 +34,7 @@ pub fn pending<'a>(containers: impl IntoIterator<Item = &'a ContainerRules>) -> 
         });
     }
     for path in SANDBOX {
-        let _ = merge(&mut all, &Rule::Exec(ExecRule { path: path.parse()? }), unlimited);
+        let _ = merge(&mut all, &Rule::Exec(ExecRule::any(path.parse()?)), unlimited);
     }
     all.guard = guarded.map(|guards| guards.into_iter().collect());
     Ok(all)

@@ -21,16 +21,30 @@ pub enum FieldError {
     BitField(&'static KernelField),
 }
 
-/// The offset in bytes of each of [`KERNEL_FIELDS`], with the global of the object that holds it.
+/// The offset in bytes of each of [`KERNEL_FIELDS`], with the global of the object that holds it. `overlay` has the types of overlayfs where it
+/// is a module.
 ///
 /// # Errors
 /// [`FieldError`] with the first member that cannot be had.
-pub fn offsets(btf: &Btf) -> Result<Vec<(&'static str, u64)>, FieldError> {
+pub fn offsets(btf: &Btf, overlay: Option<&Btf>) -> Result<Vec<(&'static str, u64)>, FieldError> {
     let all = KERNEL_FIELDS.iter().map(|field| match offset(btf, field) {
+        Err(FieldError::Missing(_)) if let Some(offset) = overlay.and_then(|overlay| offset(overlay, field).ok()) => {
+            Ok((field.global, offset))
+        }
         Err(FieldError::Missing(_)) if OPTIONAL.contains(&field.global) => Ok((field.global, ABSENT)),
         found => Ok((field.global, found?)),
     });
     all.collect()
+}
+
+/// The bit of `FMODE_BACKING` (`include/linux/fs.h`), which types do not show. It moved when events of opened files became something to opt in
+/// for (6.14, and late releases of 6.12), with a function of that name.
+#[must_use]
+pub fn backing_mode(btf: &Btf) -> u64 {
+    let has_moved = ["file_set_fsnotify_mode", "file_set_fsnotify_mode_from_watchers"]
+        .iter()
+        .any(|function| btf.resolve_ids_by_name(function).is_ok_and(|ids| !ids.is_empty()));
+    if has_moved { 1 << 24 } else { 1 << 25 }
 }
 
 fn offset(btf: &Btf, field: &'static KernelField) -> Result<u64, FieldError> {

@@ -22,8 +22,9 @@ use std::{
 
 use super::{
     fields::{self, FieldError},
-    maps,
+    maps, overlay,
     pins::{Other, Pins},
+    symbols,
 };
 
 pub use error::LoadError;
@@ -78,6 +79,8 @@ pub const PROGRAMS: &[(&str, Hook)] = &[
     ("socket_bind", Hook::Lsm),
     ("socket_listen", Hook::Lsm),
     ("socket_create", Hook::Lsm),
+    ("unix_stream_connect", Hook::Lsm),
+    ("unix_may_send", Hook::Lsm),
     ("capable", Hook::Lsm),
     ("ptrace_access_check", Hook::Lsm),
     ("ptrace_traceme", Hook::Lsm),
@@ -183,20 +186,20 @@ fn ensure_own(pins: &Pins, types: &btf_rs::Btf, table_chunks: u32) -> Result<Loa
 
 /// Makes the object's maps, or opens those that are pinned in `maps`. `old_tasks` is where states of tasks come from.
 fn load_object(types: &btf_rs::Btf, maps: &Path, table_chunks: u32, old_tasks: Option<&Path>) -> Result<Ebpf, LoadError> {
-    let offsets = fields::offsets(types)?;
+    let overlay = overlay::types(types);
+    let offsets = fields::offsets(types, overlay.as_ref())?;
     let host = host_mount_namespace()?;
     let seed = hash_seed();
-    let (renames, mounts) = counters();
+    let (addresses, backing) = (symbols::addresses(), fields::backing_mode(types));
     let mut loader = EbpfLoader::new();
     // aya does not know task storage; the programs do.
     loader.allow_unsupported_maps();
-    for (global, offset) in &offsets {
-        loader.override_global(global, offset, true);
+    for (global, value) in offsets.iter().chain(&addresses) {
+        loader.override_global(global, value, true);
     }
     loader.override_global("HOST_MOUNT_NAMESPACE", &host, true);
     loader.override_global("HASH_SEED", &seed, true);
-    loader.override_global("RENAME_LOCK", &renames, true);
-    loader.override_global("MOUNT_LOCK", &mounts, true);
+    loader.override_global("BACKING_MODE", &backing, true);
     loader.map_max_entries("TABLES", table_chunks);
     for name in maps::NAMES {
         loader.map_pin_path(name, maps.join(name));
@@ -255,40 +258,7 @@ fn host_mount_namespace() -> Result<u64, LoadError> {
     }
 }
 
-/// The addresses of the kernel's counters of renames and mounts, under which grants are kept; 0, and nothing is kept, where they are not shown.
-fn counters() -> (u64, u64) {
-    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let addresses = (address_of(&symbols, "rename_lock"), address_of(&symbols, "mount_lock"));
-    if addresses.0 == 0 || addresses.1 == 0 {
-        tracing::warn!("/proc/kallsyms does not show rename_lock and mount_lock: each open costs a walk");
-    }
-    addresses
-}
-
-/// The address of a data symbol; 0 where it is not there, or hidden.
-fn address_of(symbols: &str, name: &str) -> u64 {
-    let lines = symbols.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let found = lines.filter_map(|words| match words[..] {
-        [address, "d" | "D" | "b" | "B", symbol] if symbol == name => u64::from_str_radix(address, 16).ok(),
-        _ => None,
-    });
-    found.max().unwrap_or_default()
-}
-
 fn hash_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn finds_the_address_of_a_data_symbol_and_no_other() {
-        let symbols = "ffffffff81000000 T mount_lock\nffffffff82a00040 D mount_lock\nffffffffc0000000 d mount_lock_x\t[module]\n";
-        assert_eq!(address_of(symbols, "mount_lock"), 0xffff_ffff_82a0_0040);
-        assert_eq!(address_of(symbols, "rename_lock"), 0);
-        assert_eq!(address_of("0000000000000000 D rename_lock\n", "rename_lock"), 0, "hidden");
-    }
 }

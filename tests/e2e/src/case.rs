@@ -11,6 +11,8 @@ use crate::{
 
 /// What `portcullis-attempt` needs in every profile: to be executed by `runc exec`.
 const ATTEMPT: &str = "/attempt";
+/// The folder of the guest with the image of layered containers: busybox and two libraries.
+const IMAGE: &str = "/layer";
 
 /// A profile of namespace `test` with one container, `main`, whose rules are given as YAML below its name.
 #[must_use]
@@ -64,6 +66,36 @@ impl<'vm> Case<'vm> {
             .file("/lib/other.so", vec![0; 4096], 0o755)
             .run(vm)?;
         Ok(Self { name, enforcer, container, rules })
+    }
+
+    /// The same, on a root as container runtimes make it: an image that is only read, under a layer that is written (overlayfs).
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn layered(vm: &'vm Vm, name: &'static str, rules: &'static str) -> Result<Self, Box<dyn std::error::Error>> {
+        Self::layered_with(vm, name, rules, |container| container)
+    }
+
+    /// The same, of a container that `change` changes.
+    ///
+    /// # Errors
+    /// What the guest says.
+    pub fn layered_with(
+        vm: &'vm Vm,
+        name: &'static str,
+        rules: &'static str,
+        change: impl FnOnce(ContainerBuilder) -> ContainerBuilder,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        // What a container had that is gone.
+        let container = Container::builder("layer").file("/bin/program", "#!/bin/sleep\n", 0o777).create(vm)?;
+        let copy = format!("rm -rf {IMAGE} && cp -a {} {IMAGE}", container.rootfs());
+        vm.command("sh").args(["-c", &copy]).check()?;
+        container.delete()?;
+        vm.command("mkdir").args(["-p", &format!("{IMAGE}/lib")]).check()?;
+        for library in ["some.so", "other.so"] {
+            vm.write_file(&format!("{IMAGE}/lib/{library}"), &[0; 4096], 0o755)?;
+        }
+        Self::with(vm, name, rules, |container| change(container.image(IMAGE)))
     }
 
     /// What `portcullis-attempt` says of the operation, inside the container.

@@ -174,18 +174,26 @@ impl ContainerBuilder {
         );
         let layers = |lower: &str| {
             format!(
-                "rm -rf {bundle} && mkdir -p {bundle}/rootfs {bundle}/upper {bundle}/work && mount -t overlay \
-                 -o lowerdir={lower},upperdir={bundle}/upper,workdir={bundle}/work overlay {bundle}/rootfs"
+                "mount -t overlay -o lowerdir={bundle}/layer:{lower},upperdir={bundle}/upper,workdir={bundle}/work \
+                 overlay {bundle}/rootfs"
             )
         };
-        let image = self.image.as_deref().map_or(busybox, layers);
-        vm.command("sh").args(["-c", &image]).check()?;
+        // A layer of the image has its files before it is mounted.
+        let (prepare, folder) = if self.image.is_some() {
+            (format!("rm -rf {bundle} && mkdir -p {bundle}/rootfs {bundle}/upper {bundle}/work {bundle}/layer"), "layer")
+        } else {
+            (busybox, "rootfs")
+        };
+        vm.command("sh").args(["-c", &prepare]).check()?;
         for (path, contents, mode) in &self.files {
-            let path = format!("{bundle}/rootfs/{}", path.trim_start_matches('/'));
+            let path = format!("{bundle}/{folder}/{}", path.trim_start_matches('/'));
             if let Some((folder, _)) = path.rsplit_once('/') {
                 vm.command("mkdir").args(["-p", folder]).check()?;
             }
             vm.write_file(&path, contents, *mode)?;
+        }
+        if let Some(image) = &self.image {
+            vm.command("sh").args(["-c", &layers(image)]).check()?;
         }
         vm.write_file(&format!("{bundle}/config.json"), self.config().to_string().as_bytes(), 0o644)?;
         // The container inherits runc's outputs: in a pipe they would keep this command from ending.

@@ -23,6 +23,10 @@ kernel_tests!(machine:
     rings_are_made_where_they_are_listed,
     what_a_ring_does_is_judged_as_if_it_were_called,
     attributes_are_changed_where_they_are_listed,
+    executable_memory_is_made_where_that_is_listed,
+    memory_is_made_executable_where_that_is_listed,
+    a_file_that_is_mapped_as_code_and_changed_needs_both,
+    a_library_of_a_layer_is_made_executable_by_its_own_name,
 );
 
 fn machine(kernel: Kernel) -> Builder {
@@ -139,6 +143,57 @@ fn what_a_ring_does_is_judged_as_if_it_were_called(vm: &Vm) -> TestResult {
     ] {
         assert_eq!(case.attempt(&words)?, answer, "{words:?}");
     }
+    case.end()
+}
+
+fn executable_memory_is_made_where_that_is_listed(vm: &Vm) -> TestResult {
+    each(vm, "exec-memory", &[], &[(&["map-memory"], "exec-memory"), (&["map-shared-memory"], "exec-memory")])
+}
+
+fn memory_is_made_executable_where_that_is_listed(vm: &Vm) -> TestResult {
+    each(vm, "protect-memory", &[], &[(&["protect-memory"], "exec-memory")])
+}
+
+fn a_file_that_is_mapped_as_code_and_changed_needs_both(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: /lib/some.so, access: [map]}]\n";
+    let mut case = Case::new(vm, "changed", rules)?;
+    case.enforce()?;
+    let answers = |case: &Case<'_>, attempts: &[(&str, &str, &str)]| -> TestResult {
+        for (how, path, answer) in attempts {
+            assert_eq!(case.attempt(&[how, path])?, *answer, "{how} {path}");
+        }
+        Ok(())
+    };
+    answers(
+        &case,
+        &[
+            ("map", "/lib/some.so", "allowed"),
+            ("protect", "/lib/some.so", "allowed"),
+            ("map-writable", "/lib/some.so", "EPERM"),
+            ("protect-changed", "/lib/some.so", "EPERM"),
+        ],
+    )?;
+    let listed = format!("{rules}    privileges: [exec-memory]\n");
+    case.enforcer.apply("changed.yaml", &profile("changed", "enforce", &listed))?;
+    answers(
+        &case,
+        &[
+            ("map-writable", "/lib/some.so", "allowed"),
+            ("protect-changed", "/lib/some.so", "allowed"),
+            ("map-writable", "/lib/other.so", "EPERM"),
+            ("protect-changed", "/lib/other.so", "EPERM"),
+        ],
+    )?;
+    case.end()
+}
+
+fn a_library_of_a_layer_is_made_executable_by_its_own_name(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: /lib/some.so, access: [map, write, drift]}]\n";
+    let mut case = Case::layered(vm, "backed", rules)?;
+    let lacks = |event: &Event| matches!(&event.object, Object::File { path, unresolved: None, .. } if path == "/lib/other.so");
+    case.check(&["protect", "/lib/some.so"], &["protect", "/lib/other.so"], lacks)?;
+    assert_eq!(case.attempt(&["write", "/lib/some.so"])?, "allowed", "copied up");
+    assert_eq!(case.attempt(&["protect", "/lib/some.so"])?, "allowed", "in the layer above");
     case.end()
 }
 

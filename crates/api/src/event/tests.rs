@@ -6,7 +6,7 @@ fn blocked_write() -> Event {
         time: "2026-11-22T07:12:36.12Z".parse().unwrap(),
         action: Action::Blocked,
         operation: Operation::Open,
-        object: Object::File { path: "/usr/bin/sh".to_owned(), unresolved: None },
+        object: Object::File { path: "/usr/bin/sh".to_owned(), unresolved: None, called_as: None },
         access: vec![FileAccess::Read, FileAccess::Write],
         process: Process {
             pid: 4711,
@@ -93,7 +93,7 @@ fn what_is_granted_whole_is_written_by_its_kind_and_name() {
 fn what_no_rule_can_allow_says_why() {
     let event = Event {
         operation: Operation::Exec,
-        object: Object::File { path: String::new(), unresolved: Some(Unresolved::Anonymous) },
+        object: Object::File { path: String::new(), unresolved: Some(Unresolved::Anonymous), called_as: None },
         access: vec![],
         remedy: Remedy::None(Unresolved::Anonymous.to_string()),
         ..blocked_write()

@@ -224,6 +224,7 @@ const PRIVILEGES: &[(u8, &str)] = &[
     (Number::Keyring as u8, "keyring"),
     (Number::IoUring as u8, "io-uring"),
     (Number::Signal as u8, "signal"),
+    (Number::ExecMemory as u8, "exec-memory"),
 ];
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Names of extended attributes.
 
-use crate::InvalidValue;
+use crate::{InvalidValue, text};
 use portcullis_abi::token::XATTR_NAME_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -62,50 +62,14 @@ impl FromStr for XattrPattern {
     type Err = InvalidValue;
 
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
-        let mut name = Vec::with_capacity(text.len());
-        let mut rest = text.char_indices();
-        while let Some((at, character)) = rest.next() {
-            let invalid = |message: &str| InvalidValue { column: text[..at].chars().count() + 1, message: message.to_owned() };
-            let escaped = match character {
-                '*' if rest.as_str().is_empty() => return Self::new(name, true),
-                '*' => return Err(invalid("`*` stands at the end only: write `\\*` for the character")),
-                '\\' => {
-                    rest.next().map(|(_, escaped)| escaped).ok_or_else(|| invalid("`\\` at the end: write `\\\\` for the character"))?
-                }
-                plain if plain.is_control() => return Err(invalid("a control character: write it as `\\x0a`")),
-                plain => {
-                    name.extend_from_slice(plain.encode_utf8(&mut [0; 4]).as_bytes());
-                    continue;
-                }
-            };
-            if escaped == 'x' {
-                let digits = rest.as_str().get(..2).filter(|digits| digits.chars().all(|digit| digit.is_ascii_hexdigit()));
-                let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-                name.push(byte.ok_or_else(|| invalid("`\\x` without two hexadecimal digits: write a byte as `\\x20`"))?);
-                rest.nth(1);
-            } else {
-                name.extend_from_slice(escaped.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-        }
-        Self::new(name, false)
+        let (name, open) = text::parse(text, 1)?;
+        Self::new(name, open)
     }
 }
 
 impl fmt::Display for XattrPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.name.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                match character {
-                    '*' | '\\' => write!(f, "\\{character}")?,
-                    control if control.is_control() => {
-                        control.encode_utf8(&mut [0; 4]).bytes().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
-                    }
-                    plain => write!(f, "{plain}")?,
-                }
-            }
-            chunk.invalid().iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
-        }
-        f.write_str(if self.open { "*" } else { "" })
+        text::write(f, &self.name, self.open)
     }
 }
 

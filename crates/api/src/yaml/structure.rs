@@ -8,7 +8,9 @@ use super::{
     node::{Node, Value},
     problem::Problems,
 };
-use crate::{Capability, Cidr, InvalidValue, PathPattern, Ports, Privilege, SocketKind, XattrPattern, validate::FieldPath};
+use crate::{
+    AbstractName, Capability, Cidr, InvalidValue, PathPattern, Ports, Privilege, ProgramName, SocketKind, XattrPattern, validate::FieldPath,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value as Json, json};
@@ -17,7 +19,7 @@ use serde_json::{Map, Value as Json, json};
 type Syntax = fn(&str) -> Result<(), InvalidValue>;
 
 /// The parsers of the types that have a syntax of their own, by the names of their schemas.
-const SYNTAXES: [(&str, Syntax); 7] = [
+const SYNTAXES: [(&str, Syntax); 9] = [
     (PathPattern::SCHEMA_NAME, |text| text.parse::<PathPattern>().map(drop)),
     (Cidr::SCHEMA_NAME, |text| text.parse::<Cidr>().map(drop)),
     (Ports::SCHEMA_NAME, |text| text.parse::<Ports>().map(drop)),
@@ -25,6 +27,8 @@ const SYNTAXES: [(&str, Syntax); 7] = [
     (SocketKind::SCHEMA_NAME, |text| text.parse::<SocketKind>().map(drop)),
     (Privilege::SCHEMA_NAME, |text| text.parse::<Privilege>().map(drop)),
     (XattrPattern::SCHEMA_NAME, |text| text.parse::<XattrPattern>().map(drop)),
+    (ProgramName::SCHEMA_NAME, |text| text.parse::<ProgramName>().map(drop)),
+    (AbstractName::SCHEMA_NAME, |text| text.parse::<AbstractName>().map(drop)),
 ];
 
 /// The shape of a resource.

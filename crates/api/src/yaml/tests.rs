@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Protocol, Token, WorkloadReference,
+    BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, ProgramName, Protocol, Token,
+    WorkloadReference,
 };
 use proptest::{collection::vec, option, prelude::*, sample};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +65,15 @@ fn ports_to_bind_are_read_and_written_back_as_they_were() {
 }
 
 #[test]
+fn names_of_programs_are_read_and_written_back_as_they_were() {
+    let text = GOOD.replace("    files:", "    - {path: /bin/busybox, as: [cat, ls]}\n    files:");
+    let profiles = load("f", &text).unwrap();
+    assert_eq!(to_yaml(&profiles[0]).unwrap(), text);
+    refuses("- path: /usr/sbin/nginx", "- {path: /bin/busybox, as: []}", "12:32: spec.containers[0].exec[0].as: empty");
+    refuses("- path: /usr/sbin/nginx", "- {path: /b, as: [ls, /bin/cat]}", "12:27: spec.containers[0].exec[0].as[1]: only what follows");
+}
+
+#[test]
 fn every_document_is_read_and_empty_ones_are_passed_over() {
     let text = format!("---\n{GOOD}---\n# nothing\n---\n{}", GOOD.replace("deployment-web", "other"));
     let profiles = load("f", &text).unwrap();
@@ -98,8 +108,8 @@ fn unknown_fields_are_refused_at_every_level() {
     refuses("    guard:", "    syscalls: [read]\n    guard:", "19:5: spec.containers[0].syscalls: unknown field");
     refuses(
         "    - path: /usr/sbin/nginx",
-        "    - path: /usr/sbin/nginx\n      as: [sh]",
-        "13:7: spec.containers[0].exec[0].as: unknown field",
+        "    - path: /usr/sbin/nginx\n      called: [sh]",
+        "13:7: spec.containers[0].exec[0].called: unknown field",
     );
     refuses("{cidr: 10.96.0.10/32, ", "{service: a, cidr: 10.96.0.10/32, ", "17:8: spec.containers[0].connect[0].service: unknown field");
 }
@@ -138,7 +148,7 @@ fn wrong_versions_kinds_and_modes_are_told_with_the_right_ones() {
         "[write]",
         "[append, write]",
         "14:42: spec.containers[0].files[0].access[0]: `append` is not known here: write `read` or `write` or `map` or `create` or `delete` or \
-         `attributes`",
+         `attributes` or `connect` or `drift`",
     );
 }
 
@@ -216,6 +226,10 @@ fn a_name_that_is_none_is_refused_with_the_one_that_was_meant() {
         ("sockets: [AF_PACKET]", "sockets[0]: `AF_PACKET` is no kind of socket: write `packet`"),
         ("privileges: [trace]", "privileges[0]: `trace` is no privilege: write ptrace, mount, "),
         ("xattrs: [user.*.x]", "xattrs[0]: `*` stands at the end only"),
+        ("unix: {bind: [dbus]}", "unix.bind[0]: an abstract name begins with `@`: write `@dbus`"),
+        ("unix: {connect: [/run/docker.sock]}", "unix.connect[0]: a path is no abstract name: list it under `files`"),
+        ("unix: [\"@x\"]", "unix: a list where a map must be"),
+        ("unix: {listen: []}", "unix.listen: unknown field: the fields here are bind, connect"),
         ("capabilities: ALL", "capabilities: a text where a list must be"),
     ] {
         let text = GOOD.replace("    guard:\n", &format!("    {list}\n    guard:\n"));
@@ -270,6 +284,7 @@ fn ports() -> impl Strategy<Value = BTreeSet<Ports>> {
 fn tokens() -> impl Strategy<Value = Token> {
     let key = prop_oneof![
         (3u8..6, 0u8..50).prop_map(|(marker, number)| vec![marker, number]),
+        (7u8..9, vec(any::<u8>(), 0..12)).prop_map(|(marker, name)| [&[marker], &name[..]].concat()),
         vec(1u8.., 1..12).prop_map(|name| [&[6], &name[..]].concat()),
     ];
     prop_oneof![3 => key.prop_filter_map("no token", |key| Token::from_key(&key).ok()), 1 => Just(Token::Xattr("user.*".parse().unwrap()))]
@@ -280,21 +295,24 @@ fn containers() -> impl Strategy<Value = ContainerRules> {
     let files = (paths(), access).prop_map(|(path, access)| FileRule { path, access: access.into_iter().collect() });
     let name = "[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?";
     let binds = vec(ports().prop_map(|ports| BindRule { ports }), 0..3);
-    (name, vec(paths(), 0..5), vec(files, 0..5), vec(connects(), 0..4), binds, vec(tokens(), 0..6), option::of(vec(paths(), 0..3)))
-        .prop_map(|(name, exec, files, connect, bind, tokens, guard)| {
-            let exec = exec.into_iter().map(|path| ExecRule { path }).collect();
+    let names = proptest::collection::btree_set("[a-z\\\\*\u{e4}-]{1,8}".prop_map(|name| ProgramName::new(name.as_bytes()).unwrap()), 1..4);
+    let exec = (paths(), option::of(names));
+    (name, vec(exec, 0..5), vec(files, 0..5), vec(connects(), 0..4), binds, vec(tokens(), 0..6), option::of(vec(paths(), 0..3))).prop_map(
+        |(name, exec, files, connect, bind, tokens, guard)| {
+            let exec = exec.into_iter().map(|(path, called_as)| ExecRule { path, called_as }).collect();
             let mut rules = ContainerRules { name, exec, files, connect, bind, guard, ..ContainerRules::default() };
             for token in tokens {
                 rules.list(token);
             }
             rules.exec.sort();
-            rules.exec.dedup();
+            rules.exec.dedup_by(|a, b| a.path == b.path);
             rules.files.sort();
             rules.files.dedup_by(|a, b| a.path == b.path);
             rules.connect.sort();
             rules.connect.dedup_by(|a, b| a.cidr == b.cidr);
             rules
-        })
+        },
+    )
 }
 
 fn profiles() -> impl Strategy<Value = WorkloadProfile> {

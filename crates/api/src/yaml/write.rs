@@ -2,7 +2,7 @@
 
 use crate::{
     BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Privilege, SocketKind,
-    WorkloadProfile, WorkloadReference, XattrPattern,
+    UnixRules, WorkloadProfile, WorkloadReference, XattrPattern,
 };
 use crate::{
     Cidr,
@@ -56,14 +56,16 @@ struct Spec<'a> {
 #[derive(Serialize)]
 struct Container<'a> {
     name: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    exec: &'a [ExecRule],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    exec: Vec<Exec<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     files: Vec<FlowMap<Files<'a>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     connect: Vec<FlowMap<Connect<'a>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bind: Vec<FlowMap<&'a BindRule>>,
+    #[serde(skip_serializing_if = "UnixRules::is_empty")]
+    unix: &'a UnixRules,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     capabilities: &'a BTreeSet<Capability>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
@@ -74,6 +76,13 @@ struct Container<'a> {
     xattrs: &'a BTreeSet<XattrPattern>,
     #[serde(skip_serializing_if = "Option::is_none")]
     guard: Option<&'a [PathPattern]>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Exec<'a> {
+    ByAnyName(&'a ExecRule),
+    As(FlowMap<&'a ExecRule>),
 }
 
 #[derive(Serialize)]
@@ -111,14 +120,16 @@ impl<'a> Document<'a> {
 
 impl<'a> Container<'a> {
     fn of(container: &'a ContainerRules) -> Self {
+        let exec = |rule: &'a ExecRule| if rule.called_as.is_some() { Exec::As(FlowMap(rule)) } else { Exec::ByAnyName(rule) };
         let file = |FileRule { path, access }: &'a FileRule| FlowMap(Files { path, access });
         let connect = |ConnectRule { cidr, ports }: &'a ConnectRule| FlowMap(Connect { cidr: *cidr, ports });
         Self {
             name: &container.name,
-            exec: &container.exec,
+            exec: container.exec.iter().map(exec).collect(),
             files: container.files.iter().map(file).collect(),
             connect: container.connect.iter().map(connect).collect(),
             bind: container.bind.iter().map(FlowMap).collect(),
+            unix: &container.unix,
             capabilities: &container.capabilities,
             sockets: &container.sockets,
             privileges: &container.privileges,

@@ -15,8 +15,22 @@ fn granted(value: serde_json::Value, path: &str) -> Access {
 
 #[test]
 fn an_exec_rule_grants_exec_and_map_and_no_write() {
-    assert_eq!(granted(json!({ "exec": [{ "path": "/bin/a" }] }), "/bin/a"), access::EXEC | access::MAP);
+    assert_eq!(granted(json!({ "exec": [{ "path": "/bin/a" }] }), "/bin/a"), access::EXEC | access::CALLED | access::MAP);
     assert_eq!(granted(json!({ "exec": [{ "path": "/bin/a" }] }), "/bin/b"), 0);
+}
+
+#[test]
+fn a_program_is_granted_by_the_names_that_are_listed_and_no_other() {
+    let compiled = compile(&rules(json!({ "exec": [{ "path": "/bin/b*", "as": ["ls"] }, { "path": "/bin/bash" }] }))).unwrap();
+    let missing = |path: &str, name: &str| {
+        compiled.missing(&Observation::ExecAs(ObservedPath::new(path.as_bytes()).unwrap(), ProgramName::new(name.as_bytes()).unwrap()))
+    };
+    assert_eq!(missing("/bin/busybox", "ls"), 0);
+    assert_eq!(missing("/bin/busybox", "sh"), access::EXEC);
+    assert_eq!(missing("/bin/bash", "sh"), 0);
+    assert_eq!(missing("/bin/x", "ls"), access::EXEC);
+    assert_eq!(compiled.missing(&Observation::Exec(ObservedPath::new(b"/bin/busybox").unwrap())), access::EXEC);
+    assert_eq!(compiled.missing(&Observation::Map(ObservedPath::new(b"/bin/busybox").unwrap())), 0);
 }
 
 #[test]
@@ -26,7 +40,7 @@ fn the_bits_of_all_rules_that_match_add_up() {
         "files": [{ "path": "/a/**", "access": ["write"] }, { "path": "/a/x", "access": ["read", "map"] }],
         "guard": ["/a/x"],
     });
-    assert_eq!(granted(value, "/a/x"), access::EXEC | access::MAP | access::READ | access::WRITE | access::GUARDED);
+    assert_eq!(granted(value, "/a/x"), access::EXEC | access::CALLED | access::MAP | access::READ | access::WRITE | access::GUARDED);
 }
 
 #[test]

@@ -20,10 +20,10 @@ claims! {
     "cgroup_mkdir": "enforcement::judges_the_first_exec_of_a_container", "evasions::the_first_moment_of_a_container_is_judged";
     "cgroup_rmdir": "evasions::a_container_that_is_gone_leaves_its_place";
     "task_alloc": "evasions::a_child_is_judged_as_its_parent", "evasions::each_exec_session_has_a_number_of_its_own";
-    "bprm_check_security": "enforcement::allows_and_denies_exec", "evasions::a_script_needs_its_interpreter_too";
-    "mmap_file": "enforcement::allows_and_denies_executable_mappings", "evasions::the_dynamic_loader_does_not_run_what_may_not_run";
+    "bprm_check_security": "drift::a_program_that_was_written_does_not_run", "names::a_program_of_many_runs_by_the_names_that_are_listed", "enforcement::allows_and_denies_exec", "evasions::a_script_needs_its_interpreter_too";
+    "mmap_file": "drift::a_library_that_was_written_is_not_mapped", "privileges::executable_memory_is_made_where_that_is_listed", "enforcement::allows_and_denies_executable_mappings", "evasions::the_dynamic_loader_does_not_run_what_may_not_run";
     "file_open": "enforcement::allows_and_denies_opening_for_writing", "enforcement::allows_and_denies_reading_in_guarded_trees";
-    "file_mprotect": "files::a_mapping_that_becomes_executable_later_needs_map";
+    "file_mprotect": "drift::a_library_that_was_written_is_not_mapped", "privileges::memory_is_made_executable_where_that_is_listed", "files::a_mapping_that_becomes_executable_later_needs_map";
     "path_mknod": "files::making_entries_needs_create";
     "path_mkdir": "files::making_entries_needs_create";
     "path_symlink": "files::making_entries_needs_create";
@@ -37,9 +37,11 @@ claims! {
     "path_chown": "files::changing_attributes_needs_attributes";
     "socket_connect": "enforcement::allows_and_denies_connecting", "evasions::no_transport_of_names_reaches_an_address_that_is_not_listed";
     "socket_sendmsg": "files::a_message_without_a_connection_needs_connect";
-    "socket_bind": "ports::a_port_needs_bind_whatever_the_address";
+    "socket_bind": "unix::an_abstract_name_needs_to_be_listed", "ports::a_port_needs_bind_whatever_the_address";
     "socket_listen": "ports::each_listener_passes_one_check";
     "socket_create": "capabilities::sockets_are_made_where_they_are_listed";
+    "unix_stream_connect": "unix::a_socket_of_a_path_needs_connect", "unix::a_socket_that_was_bound_outside_has_the_name_of_its_mount";
+    "unix_may_send": "unix::a_datagram_needs_connect_once";
     "capable": "capabilities::a_capability_is_used_where_it_is_listed", "capabilities::ids_are_set_where_that_is_listed";
     "ptrace_access_check": "privileges::other_processes_are_traced_where_that_is_listed";
     "ptrace_traceme": "privileges::other_processes_are_traced_where_that_is_listed";

@@ -1,24 +1,6 @@
 //! A root as container runtimes make it: layers that are only read, under one that is written (overlayfs).
 
-use portcullis_e2e::{TestResult, Vm, case::Case, runc::Container};
-
-/// A folder of the guest with an image of busybox: what a container had that is gone.
-fn image(vm: &Vm) -> Result<&'static str, Box<dyn std::error::Error>> {
-    let container = Container::builder("layer").file("/bin/program", "#!/bin/sleep\n", 0o777).create(vm)?;
-    let copy = format!("rm -rf /layer && cp -a {} /layer", container.rootfs());
-    vm.command("sh").args(["-c", &copy]).check()?;
-    container.delete()?;
-    vm.command("mkdir").args(["-p", "/layer/lib"]).check()?;
-    for library in ["some.so", "other.so"] {
-        vm.write_file(&format!("/layer/lib/{library}"), &[0; 4096], 0o755)?;
-    }
-    Ok("/layer")
-}
-
-fn layered<'vm>(vm: &'vm Vm, name: &'static str, rules: &'static str) -> Result<Case<'vm>, Box<dyn std::error::Error>> {
-    let image = image(vm)?;
-    Case::with(vm, name, rules, |container| container.image(image))
-}
+use portcullis_e2e::{TestResult, Vm, case::Case};
 
 /// Whether the container's own layer has the file.
 fn is_copied_up(vm: &Vm, name: &str, path: &str) -> Result<bool, portcullis_e2e::Error> {
@@ -28,7 +10,7 @@ fn is_copied_up(vm: &Vm, name: &str, path: &str) -> Result<bool, portcullis_e2e:
 pub(super) fn a_listed_program_may_not_be_overwritten_on_overlayfs(vm: &Vm) -> TestResult {
     let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/true}, {path: /bin/program}]\n    \
                  files: [{path: \"/data/**\", access: [create, write, delete]}]\n";
-    let mut case = layered(vm, "layered", rules)?;
+    let mut case = Case::layered(vm, "layered", rules)?;
     case.enforce()?;
     assert_eq!(case.attempt(&["exec", "/bin/true"])?, "");
     for words in
@@ -45,8 +27,8 @@ pub(super) fn a_listed_program_may_not_be_overwritten_on_overlayfs(vm: &Vm) -> T
 
 pub(super) fn what_is_copied_up_keeps_its_name(vm: &Vm) -> TestResult {
     let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/true}]\n    \
-                 files: [{path: /lib/some.so, access: [write, map]}]\n    guard: [\"/secret/**\"]\n";
-    let mut case = layered(vm, "copied", rules)?;
+                 files: [{path: /lib/some.so, access: [write, map, drift]}]\n    guard: [\"/secret/**\"]\n";
+    let mut case = Case::layered(vm, "copied", rules)?;
     case.enforce()?;
     for mapping in ["map", "protect"] {
         assert_eq!(case.attempt(&[mapping, "/lib/some.so"])?, "allowed", "{mapping}, in the layer below");

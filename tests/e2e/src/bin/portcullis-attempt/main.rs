@@ -3,6 +3,8 @@
 //!
 //! ```text
 //!  exec PATH [ARGUMENT...]       replaces itself: says something only where that fails
+//!  exec-as PATH NAME [ARGUMENT...]  the same, called by that name
+//!  exec-as-everywhere PATH NAME  the same in children, with arguments that put the name everywhere in a page: how often it was denied and not
 //!  read PATH | write PATH        opens it
 //!  create PATH                   makes a file and opens it for writing
 //!  mkdir | rmdir | unlink | fifo PATH
@@ -18,6 +20,8 @@
 //!  bind-unspecified PORT         binds to 0.0.0.0 as an address of no family
 //!  serve ADDRESS:PORT            binds a TCP socket and listens
 //!  listen PROTOCOL ADDRESS:PORT  listens without binding; the address is for its family
+//!  unix-connect KIND ADDRESS, unix-send ADDRESS, ...  UNIX sockets: unix.rs
+//!  map-memory, protect-memory, ...  executable memory without a file: memory.rs
 //!  exec-memory                   executes a memory file
 //!  exec-at PATH                  opens it and executes what is open by `execveat` with an empty path; exec-memory-at: a memory file
 //!  exec-deleted PATH             opens it, removes it, and executes what is open
@@ -32,10 +36,12 @@
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
 //! ```
 
+mod memory;
 mod mix;
 mod privilege;
 mod ring;
 mod sockets;
+mod unix;
 
 use rustix::{
     fs::{AtFlags, CWD, FileType, MemfdFlags, Mode, RenameFlags, chmodat, memfd_create, mknodat, renameat_with},
@@ -46,7 +52,7 @@ use std::{
     env, fmt, fs, io,
     os::{fd::AsRawFd, unix::process::CommandExt},
     path::Path,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Stdio},
     ptr, thread,
     time::{Duration, Instant},
 };
@@ -56,6 +62,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match words[..] {
         ["exec", path, ref rest @ ..] => Err(Command::new(path).args(rest).exec()),
+        ["exec-as", path, name, ref rest @ ..] => Err(Command::new(path).arg0(name).args(rest).exec()),
+        ["exec-as-everywhere", path, name] => {
+            println!("{}", exec_as_everywhere(path, name));
+            return ExitCode::SUCCESS;
+        }
         ["read", path] => fs::File::open(path).map(drop),
         ["write", path] => fs::OpenOptions::new().write(true).open(path).map(drop),
         ["create", path] => fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop),
@@ -111,7 +122,13 @@ fn main() -> ExitCode {
             println!("{}", loop_exec(path, seconds.parse().unwrap_or(1)));
             return ExitCode::SUCCESS;
         }
-        ref words if let Some(result) = sockets::attempt(words).or_else(|| privilege::attempt(words)).or_else(|| ring::attempt(words)) => {
+        ref words
+            if let Some(result) = sockets::attempt(words)
+                .or_else(|| unix::attempt(words))
+                .or_else(|| memory::attempt(words))
+                .or_else(|| privilege::attempt(words))
+                .or_else(|| ring::attempt(words)) =>
+        {
             result
         }
         _ => {
@@ -211,7 +228,11 @@ struct Tries {
 impl Tries {
     /// Executes it in a child.
     fn again(&mut self, path: &str) {
-        match Command::new(path).status() {
+        self.of(&mut Command::new(path));
+    }
+
+    fn of(&mut self, command: &mut Command) {
+        match command.status() {
             Err(error) if is_denial(&error) => self.denied += 1,
             _ => self.allowed += 1,
         }
@@ -222,6 +243,15 @@ impl fmt::Display for Tries {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "denied {} allowed {}", self.denied, self.allowed)
     }
+}
+
+/// What lies above the name on the stack of a new program moves it through a page and over the end of one.
+fn exec_as_everywhere(path: &str, name: &str) -> Tries {
+    let mut tries = Tries::default();
+    for length in (0..4096 + 64).step_by(31) {
+        tries.of(Command::new(path).arg0(name).arg("x".repeat(length)).stdout(Stdio::piped()));
+    }
+    tries
 }
 
 fn loop_exec(path: &str, seconds: u64) -> Tries {
