@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod certificates;
+mod converted;
 mod differential;
 #[path = "../../../../crates/admission/tests/support/fixtures.rs"]
 #[allow(dead_code, reason = "this test needs a part of it")]
