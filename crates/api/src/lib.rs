@@ -42,6 +42,7 @@ pub mod yaml;
 
 mod invalid;
 mod text;
+mod text_form;
 
 pub use admission_policy::{AdmissionPolicy, AdmissionPolicySpec};
 pub use event::Event;

@@ -1,6 +1,6 @@
 //! Paths in rules: a pattern of `portcullis-matcher`, kept with the text that its author wrote.
 
-use crate::InvalidValue;
+use crate::{InvalidValue, text_form::text_form};
 use portcullis_matcher::{Pattern, PatternError, pattern::MAX_TEXT_BYTES};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -80,19 +80,7 @@ impl FromStr for PathPattern {
     }
 }
 
-impl TryFrom<String> for PathPattern {
-    type Error = InvalidValue;
-
-    fn try_from(text: String) -> Result<Self, InvalidValue> {
-        text.parse()
-    }
-}
-
-impl From<PathPattern> for String {
-    fn from(path: PathPattern) -> Self {
-        path.to_string()
-    }
-}
+text_form!(PathPattern);
 
 impl fmt::Display for PathPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

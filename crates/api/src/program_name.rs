@@ -1,6 +1,6 @@
 //! Names that programs are called by.
 
-use crate::{InvalidValue, text};
+use crate::{InvalidValue, text, text_form::text_form};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt, str::FromStr};
@@ -62,19 +62,7 @@ impl fmt::Display for ProgramName {
     }
 }
 
-impl TryFrom<String> for ProgramName {
-    type Error = InvalidValue;
-
-    fn try_from(text: String) -> Result<Self, InvalidValue> {
-        text.parse()
-    }
-}
-
-impl From<ProgramName> for String {
-    fn from(name: ProgramName) -> Self {
-        name.to_string()
-    }
-}
+text_form!(ProgramName);
 
 impl JsonSchema for ProgramName {
     fn schema_name() -> Cow<'static, str> {

@@ -1,6 +1,6 @@
 //! Abstract names of UNIX sockets.
 
-use crate::{InvalidValue, text};
+use crate::{InvalidValue, text, text_form::text_form};
 use portcullis_abi::token::UNIX_NAME_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -116,19 +116,7 @@ impl fmt::Display for AbstractName {
     }
 }
 
-impl TryFrom<String> for AbstractName {
-    type Error = InvalidValue;
-
-    fn try_from(text: String) -> Result<Self, InvalidValue> {
-        text.parse()
-    }
-}
-
-impl From<AbstractName> for String {
-    fn from(name: AbstractName) -> Self {
-        name.to_string()
-    }
-}
+text_form!(AbstractName);
 
 impl JsonSchema for AbstractName {
     fn schema_name() -> Cow<'static, str> {

@@ -1,6 +1,6 @@
 //! Numbers of the kernel with names: capabilities, kinds of sockets, privileges.
 
-use crate::InvalidValue;
+use crate::{InvalidValue, text_form::text_form};
 use portcullis_abi::{Privilege as Number, token};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -58,19 +58,7 @@ macro_rules! named {
             }
         }
 
-        impl TryFrom<String> for $type {
-            type Error = InvalidValue;
-
-            fn try_from(text: String) -> Result<Self, InvalidValue> {
-                text.parse()
-            }
-        }
-
-        impl From<$type> for String {
-            fn from(value: $type) -> Self {
-                value.to_string()
-            }
-        }
+        text_form!($type);
 
         impl JsonSchema for $type {
             fn schema_name() -> Cow<'static, str> {

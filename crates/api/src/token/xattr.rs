@@ -1,6 +1,6 @@
 //! Names of extended attributes.
 
-use crate::{InvalidValue, text};
+use crate::{InvalidValue, text, text_form::text_form};
 use portcullis_abi::token::XATTR_NAME_MAX;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -73,19 +73,7 @@ impl fmt::Display for XattrPattern {
     }
 }
 
-impl TryFrom<String> for XattrPattern {
-    type Error = InvalidValue;
-
-    fn try_from(text: String) -> Result<Self, InvalidValue> {
-        text.parse()
-    }
-}
-
-impl From<XattrPattern> for String {
-    fn from(pattern: XattrPattern) -> Self {
-        pattern.to_string()
-    }
-}
+text_form!(XattrPattern);
 
 impl JsonSchema for XattrPattern {
     fn schema_name() -> Cow<'static, str> {
