@@ -127,14 +127,10 @@ impl Scan {
             self.one(&kind, namespace.clone()).await?;
         }
         for kind in kinds {
-            if !kind.namespaced {
-                // They are in none of the namespaces that were named.
-                if namespaces.are_all() {
-                    self.kind(kind, namespaces, None).await?;
-                }
-            } else if namespaces.are_all() {
+            // What is in no namespace is in none of those that were named.
+            if namespaces.are_all() {
                 self.kind(kind, namespaces, None).await?;
-            } else {
+            } else if kind.namespaced {
                 for name in namespaces.names() {
                     self.kind(kind, namespaces, Some(name)).await?;
                 }

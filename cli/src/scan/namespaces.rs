@@ -7,7 +7,7 @@ use kube::api::ListParams;
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::pages::{PageError, Pages};
+use super::pages::Pages;
 use crate::args::ScanArgs;
 use crate::cluster::{ClusterError, cannot};
 
@@ -27,7 +27,8 @@ impl Namespaces {
         let mut found = Vec::new();
         if args.namespace.is_empty() {
             let params = ListParams { label_selector: args.namespace_selector.clone(), ..ListParams::default() };
-            found = Pages::with(api, params).all().await.map_err(failed)?;
+            let all = Pages::with(api, params).all().await;
+            found = all.map_err(|error| error.listing("namespaces", "the API server does not list its namespaces"))?;
         } else {
             for name in &args.namespace {
                 let namespace = api.get_opt(name).await.map_err(cannot(format!("read the namespace {name:?}")))?;
@@ -67,12 +68,5 @@ impl Namespaces {
 
     pub(super) fn objects(&self) -> impl Iterator<Item = &Value> {
         self.objects.values()
-    }
-}
-
-fn failed(error: PageError) -> ClusterError {
-    match error {
-        PageError::Api(error) => cannot("list the namespaces")(*error),
-        PageError::TimedOut => ClusterError::TimedOut("the API server does not list its namespaces"),
     }
 }

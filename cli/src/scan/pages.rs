@@ -5,6 +5,8 @@ use std::time::Duration;
 use kube::api::{Api, DynamicObject, ListParams};
 use thiserror::Error;
 
+use crate::cluster::{ClusterError, cannot};
+
 /// How many objects a page has: what `kubectl` asks for, too.
 const PAGE: u32 = 500;
 /// How long a page may take.
@@ -17,6 +19,21 @@ pub(super) enum PageError {
     Api(#[from] Box<kube::Error>),
     #[error("the API server does not answer")]
     TimedOut,
+}
+
+impl PageError {
+    /// The same, of the list that failed: `what` is listed, and `late` is said where nothing came in time.
+    pub(super) fn listing(self, what: &str, late: &'static str) -> ClusterError {
+        match self {
+            Self::Api(error) => cannot(format!("list the {what}"))(*error),
+            Self::TimedOut => ClusterError::TimedOut(late),
+        }
+    }
+
+    /// Whether the API server has no such resource.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api(error) if matches!(&**error, kube::Error::Api(status) if status.code == 404))
+    }
 }
 
 /// The pages of one list.

@@ -18,9 +18,9 @@ use serde_json::Value;
 
 use super::ScanError;
 use super::kinds::Kind;
-use super::pages::{PageError, Pages};
+use super::pages::Pages;
 use crate::args::ScanArgs;
-use crate::cluster::{self, ClusterError, cannot};
+use crate::cluster::{self, ClusterError};
 use crate::findings::CheckError;
 use crate::policies;
 
@@ -104,11 +104,8 @@ async fn apply_all(
                 }
             }
             Ok(None) => return Ok(()),
-            Err(PageError::Api(error)) => match *error {
-                kube::Error::Api(status) if status.code == 404 => return Err(ScanError::NotInstalled(NOT_INSTALLED)),
-                error => return Err(cannot(format!("list the {}", resource.qualified()))(error).into()),
-            },
-            Err(PageError::TimedOut) => return Err(ClusterError::TimedOut("the API server does not list its policies").into()),
+            Err(error) if error.is_not_found() => return Err(ScanError::NotInstalled(NOT_INSTALLED)),
+            Err(error) => return Err(error.listing(&resource.qualified(), "the API server does not list its policies").into()),
         }
     }
 }

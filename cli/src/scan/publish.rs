@@ -35,6 +35,8 @@ const FIELD_MANAGER: &str = "portcullis-scan";
 /// The label that says by whom an object is kept, and its value.
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 const MANAGED_BY: &str = "portcullis-scan";
+/// What to say where the API server does not answer in time.
+const LATE: &str = "the API server does not take the reports";
 /// How long one write may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -103,8 +105,9 @@ impl Publisher {
     async fn remove_stale(&self, kind: cluster::Kind, namespace: Option<&str>, namespaces: &Namespaces) -> Result<usize, ClusterError> {
         let params = ListParams::default().labels(&format!("{MANAGED_BY_LABEL}={MANAGED_BY}"));
         let mut pages = Pages::with(kind.api(&self.client, namespace), params);
+        let failed = |error: PageError| error.listing(&Kind::of(kind, true).qualified(), LATE);
         let mut removed: usize = 0;
-        while let Some(page) = pages.next().await.map_err(|error| failed(error, kind))? {
+        while let Some(page) = pages.next().await.map_err(failed)? {
             for report in page {
                 let key = (report.namespace().unwrap_or_default(), report.name_any());
                 let is_scanned = if kind.kind == KIND { namespaces.has(&key.0) } else { is_of_scanned(&report.data, namespaces) };
@@ -160,12 +163,5 @@ fn is_terminating(status: &kube::core::Status) -> bool {
 }
 
 const fn late() -> ClusterError {
-    ClusterError::TimedOut("the API server does not take the reports")
-}
-
-fn failed(error: PageError, kind: cluster::Kind) -> ClusterError {
-    match error {
-        PageError::Api(error) => cannot(format!("list the {}", Kind::of(kind, true).qualified()))(*error),
-        PageError::TimedOut => late(),
-    }
+    ClusterError::TimedOut(LATE)
 }
