@@ -102,8 +102,8 @@ fn of_file(file: Typed) -> i32 {
     )
 }
 
-/// Writes the name of a mapped file, and gives back its dentry. What is mapped of overlayfs is a file of one of its layers, in a mount of the kernel's own: its name is
-/// that of the file for which it stands in.
+/// Writes the name of a mapped file, and gives back its dentry. What is mapped of overlayfs is a file of one of its layers, in a mount of the
+/// kernel's own: its name is that of the file for which it stands in.
 #[inline(always)]
 fn resolve(scratch: Claim, file: Typed) -> (Resolution, u64) {
     if global(&BACKING_USER_PATH) == ABSENT || u64::from(file.u32(&FILE_MODE)) & global(&BACKING_MODE) == 0 {

@@ -56,10 +56,10 @@ pub enum RunError {
 pub async fn run(args: &cli::Run, host: &Host) -> Result<(), RunError> {
     preflight::check(host)?;
     let pins = Pins::open(&host.bpffs).context("cannot use bpffs")?;
-    let (loaded, unread) = load::ensure(&pins, &host.btf, args.table_memory * CHUNKS_IN_MIB).context("cannot enforce")?;
+    let types = btf_rs::Btf::from_file(&host.btf).context("cannot read the kernel's type information")?;
+    let (loaded, unread) = load::ensure(&pins, &types, args.table_memory * CHUNKS_IN_MIB).context("cannot enforce")?;
     let kernel = Maps::open(&pins.maps()).context("cannot use the pinned maps")?;
     let events = maps::events(&pins.maps()).context("cannot use the pinned maps")?;
-    let types = btf_rs::Btf::from_file(&host.btf).context("cannot read the kernel's type information")?;
     let pods = args.pods.as_deref().map(Folder::new).transpose().context("cannot use the pods")?;
     let ends = Ends {
         cgroup_root: host.cgroup_root.clone(),

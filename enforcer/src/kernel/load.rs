@@ -21,8 +21,7 @@ use std::{
 };
 
 use super::{
-    fields::{self, FieldError},
-    maps, overlay,
+    fields, maps, overlay,
     pins::{Other, Pins},
     symbols,
 };
@@ -147,16 +146,15 @@ pub fn object_hash() -> String {
 ///
 /// # Errors
 /// [`LoadError`]; whatever was attached before still is.
-pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<(Loaded, Option<RingBuf<MapData>>), LoadError> {
-    let types = btf_rs::Btf::from_file(btf).map_err(FieldError::Btf)?;
+pub fn ensure(pins: &Pins, types: &btf_rs::Btf, table_chunks: u32) -> Result<(Loaded, Option<RingBuf<MapData>>), LoadError> {
     // Where both are complete, an agent was killed before it could detach the old ones.
     let carried = match pins.others()?.into_iter().find(Other::is_complete) {
-        Some(other) if !pins.is_complete() => Some(carry::over(pins, &types, table_chunks, &other)?),
+        Some(other) if !pins.is_complete() => Some(carry::over(pins, types, table_chunks, &other)?),
         _ => None,
     };
     let (loaded, unread) = match carried {
         Some((loaded, unread)) => (loaded, Some(unread)),
-        None => (ensure_own(pins, &types, table_chunks)?, None),
+        None => (ensure_own(pins, types, table_chunks)?, None),
     };
     pins.remove(pins.others()?)?;
     Ok((loaded, unread))
@@ -215,9 +213,8 @@ fn attach(ebpf: &mut Ebpf, types: &btf_rs::Btf, links: &Path, chosen: impl Fn(&s
     let btf = Btf::from_sys_fs()?;
     let mut verified = Vec::new();
     for &(name, hook) in PROGRAMS.iter().filter(|(name, _)| chosen(name)) {
-        match hook {
-            optional if optional.is_optional() && !is_there(types, name) => continue,
-            _ => {}
+        if hook.is_optional() && !is_there(types, name) {
+            continue;
         }
         let refused = |source| LoadError::Program { program: name, source };
         let program = ebpf.program_mut(name).ok_or(LoadError::Program { program: name, source: ProgramError::NotLoaded })?;

@@ -12,8 +12,7 @@ const VARIABLES: [(&str, &str); 5] = [
 
 /// The address for each global, as of now.
 pub(super) fn addresses() -> [(&'static str, u64); 5] {
-    let symbols = std::fs::read_to_string("/proc/kallsyms").unwrap_or_default();
-    let found = VARIABLES.map(|(global, variable)| (global, address_of(&symbols, variable)));
+    let found = find(&std::fs::read_to_string("/proc/kallsyms").unwrap_or_default());
     let is_hidden = |wanted: &str| found.iter().any(|(global, address)| *global == wanted && *address == 0);
     if is_hidden("RENAME_LOCK") || is_hidden("MOUNT_LOCK") {
         tracing::warn!("/proc/kallsyms does not show rename_lock and mount_lock: each open costs a walk");
@@ -26,15 +25,24 @@ pub(super) fn addresses() -> [(&'static str, u64); 5] {
     found
 }
 
-/// The address of a variable; 0 where it is not there, or hidden.
-fn address_of(symbols: &str, name: &str) -> u64 {
-    let lines = symbols.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let found = lines.filter_map(|words| match words[..] {
+/// The addresses of [`VARIABLES`] in one pass, since the list is long. 0 where one is not there, or hidden.
+fn find(symbols: &str) -> [(&'static str, u64); 5] {
+    let mut found = VARIABLES.map(|(global, _)| (global, 0));
+    for line in symbols.lines() {
+        let mut words = line.split_whitespace();
         // What is only read once the kernel has booted lies among its constants.
-        [address, "d" | "D" | "b" | "B" | "r" | "R", symbol] if symbol == name => u64::from_str_radix(address, 16).ok(),
-        _ => None,
-    });
-    found.max().unwrap_or_default()
+        let (Some(address), Some("d" | "D" | "b" | "B" | "r" | "R"), Some(symbol), None) =
+            (words.next(), words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        if let Some(at) = VARIABLES.iter().position(|(_, variable)| *variable == symbol)
+            && let (Some((_, kept)), Ok(address)) = (found.get_mut(at), u64::from_str_radix(address, 16))
+        {
+            *kept = address.max(*kept);
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -45,9 +53,11 @@ mod tests {
     fn finds_the_address_of_a_variable_and_no_other() {
         let symbols = "ffffffff81000000 T mount_lock\nffffffff82a00040 D mount_lock\nffffffffc0000000 d mount_lock_x\t[module]\n\
                        ffffffff82400000 R page_offset_base\n";
-        assert_eq!(address_of(symbols, "mount_lock"), 0xffff_ffff_82a0_0040);
-        assert_eq!(address_of(symbols, "page_offset_base"), 0xffff_ffff_8240_0000);
-        assert_eq!(address_of(symbols, "rename_lock"), 0);
-        assert_eq!(address_of("0000000000000000 D rename_lock\n", "rename_lock"), 0, "hidden");
+        let address_of =
+            |symbols: &str, wanted: &str| find(symbols).iter().find(|(global, _)| *global == wanted).map(|(_, address)| *address);
+        assert_eq!(address_of(symbols, "MOUNT_LOCK"), Some(0xffff_ffff_82a0_0040));
+        assert_eq!(address_of(symbols, "PAGE_OFFSET_BASE"), Some(0xffff_ffff_8240_0000));
+        assert_eq!(address_of(symbols, "RENAME_LOCK"), Some(0));
+        assert_eq!(address_of("0000000000000000 D rename_lock\n", "RENAME_LOCK"), Some(0), "hidden");
     }
 }
