@@ -58,12 +58,18 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// As [`Enforcer::start`].
     pub fn start_for(vm: &'vm Vm, containers: &str) -> Result<Self, Error> {
-        let told = Told::from_now_on(vm)?;
-        let mut process = Self::spawn_for(vm, containers)?;
-        process.wait_for_line("\"enforcing\"", START)?;
+        let enforcer = Self::enforcing(vm, || Self::spawn_for(vm, containers))?;
         if let Ok(program) = std::env::var(mutation::LEAVE_OUT) {
             leave_out(vm, &program)?;
         }
+        Ok(enforcer)
+    }
+
+    /// Spawns it and waits until it says that it enforces.
+    fn enforcing(vm: &'vm Vm, spawn: impl FnOnce() -> Result<Process<'vm>, Error>) -> Result<Self, Error> {
+        let told = Told::from_now_on(vm)?;
+        let mut process = spawn()?;
+        process.wait_for_line("\"enforcing\"", START)?;
         Ok(Self { vm, process, told })
     }
 
@@ -72,7 +78,7 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn spawn(vm: &'vm Vm) -> Result<Process<'vm>, Error> {
-        Self::spawn_with(vm, ["--containers", CONTAINERS, "--events", EVENTS])
+        Self::spawn_for(vm, CONTAINERS)
     }
 
     fn spawn_for(vm: &'vm Vm, containers: &str) -> Result<Process<'vm>, Error> {
@@ -84,10 +90,7 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// As [`Enforcer::start`].
     pub fn start_other_layout(vm: &'vm Vm) -> Result<Self, Error> {
-        let told = Told::from_now_on(vm)?;
-        let mut process = Self::spawn_other_layout(vm)?;
-        process.wait_for_line("\"enforcing\"", START)?;
-        Ok(Self { vm, process, told })
+        Self::enforcing(vm, || Self::spawn_other_layout(vm))
     }
 
     /// Starts the agent of another layout and waits for nothing.
@@ -95,8 +98,7 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn spawn_other_layout(vm: &'vm Vm) -> Result<Process<'vm>, Error> {
-        let arguments = ["run", "--standalone", "--profiles", PROFILES, "--containers", CONTAINERS, "--events", EVENTS];
-        vm.command(OTHER_LAYOUT).args(arguments).spawn()
+        Self::spawn_program(vm, OTHER_LAYOUT, ["--containers", CONTAINERS, "--events", EVENTS])
     }
 
     /// Starts it with these arguments beside the folder of profiles, and waits until it says that it enforces.
@@ -104,10 +106,7 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// As [`Enforcer::start`].
     pub fn start_with<const N: usize>(vm: &'vm Vm, arguments: [&str; N]) -> Result<Self, Error> {
-        let told = Told::from_now_on(vm)?;
-        let mut process = Self::spawn_with(vm, arguments)?;
-        process.wait_for_line("\"enforcing\"", START)?;
-        Ok(Self { vm, process, told })
+        Self::enforcing(vm, || Self::spawn_with(vm, arguments))
     }
 
     /// Starts it with these arguments beside the folder of profiles, and waits for nothing.
@@ -115,8 +114,12 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn spawn_with<const N: usize>(vm: &'vm Vm, arguments: [&str; N]) -> Result<Process<'vm>, Error> {
+        Self::spawn_program(vm, "portcullis-enforcer", arguments)
+    }
+
+    fn spawn_program<const N: usize>(vm: &'vm Vm, program: &str, arguments: [&str; N]) -> Result<Process<'vm>, Error> {
         let run = ["run", "--standalone", "--profiles", PROFILES];
-        vm.command("portcullis-enforcer").args(run.into_iter().chain(arguments)).spawn()
+        vm.command(program).args(run.into_iter().chain(arguments)).spawn()
     }
 
     /// Writes a pod's file and waits until what it says is so: the pod armed, or a container bound.
