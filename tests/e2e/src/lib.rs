@@ -51,6 +51,7 @@ pub mod mutation;
 pub mod process;
 pub mod protocol;
 mod qemu;
+pub mod record;
 pub mod runc;
 mod testing;
 pub mod verifier;

@@ -8,16 +8,15 @@
 //!  for each program:  PORTCULLIS_LEAVE_OUT=program  cargo test --test FILE -- --exact TEST::on_v6_12 …   each must fail
 //! ```
 //!
-//! Which tests are to fail is [`CLAIMS`]. What came of the last run is [`RECORD`], and a table of it in [`DOCUMENT`]. `make test` does not run the
+//! Which tests are to fail is [`CLAIMS`]. What came of the last run is [`Record`], and a table of it in [`DOCUMENT`]. `make test` does not run the
 //! mutants, which takes half an hour, but holds that every program has a claim, that every test named exists, and that the table says what the
 //! record does.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, io};
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use crate::{
-    document::{self, in_repository},
-    error::Error,
-};
+use serde::{Deserialize, Serialize};
+
+use crate::record::Recorded;
 
 mod claims;
 
@@ -27,53 +26,21 @@ pub use claims::{CLAIMS, Claim};
 pub const LEAVE_OUT: &str = "PORTCULLIS_LEAVE_OUT";
 /// What the harness says once the program is detached; without it, a test that fails shows nothing.
 pub const LEFT_OUT: &str = "left out:";
-/// The command that runs the mutants and records what came of it.
-pub const UPDATE: &str = "make mutation";
-/// The tests that failed, by program; relative to the repository.
-pub const RECORD: &str = "tests/e2e/mutation.json";
 /// The document with the table, relative to the repository.
 pub const DOCUMENT: &str = "docs/evasions.md";
 
 /// For each program, the tests that failed without it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Record(pub BTreeMap<String, Vec<String>>);
 
-impl Record {
-    /// What is recorded in the repository; nothing where there is no record.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or is no record.
-    pub fn load() -> Result<Self, Error> {
-        let text = match fs::read_to_string(in_repository(RECORD)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "{}".to_owned(),
-            text => text.map_err(failed("read", RECORD))?,
-        };
-        serde_json::from_str(&text).map(Self).map_err(|error| failed("understand", RECORD)(io::Error::other(error)))
-    }
-
-    /// Records, and puts the table into the document.
-    ///
-    /// # Errors
-    /// Where a file cannot be written, or the document has no place for the table.
-    pub fn save(&self) -> Result<(), Error> {
-        let mut text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
-        text.push('\n');
-        fs::write(in_repository(RECORD), text).map_err(failed("write", RECORD))?;
-        fs::write(in_repository(DOCUMENT), self.documented()?).map_err(failed("write", DOCUMENT))
-    }
-
-    /// The document as it should be.
-    ///
-    /// # Errors
-    /// Where it cannot be read, or has no place for the table.
-    pub fn documented(&self) -> Result<String, Error> {
-        let document = fs::read_to_string(in_repository(DOCUMENT)).map_err(failed("read", DOCUMENT))?;
-        document::with_part(&document, UPDATE, &self.table()).map_err(|error| failed("change", DOCUMENT)(io::Error::other(error)))
-    }
+impl Recorded for Record {
+    const RECORD: &str = "tests/e2e/mutation.json";
+    const DOCUMENT: &str = DOCUMENT;
+    const UPDATE: &str = "make mutation";
 
     /// The record as Markdown, a line a program.
-    #[must_use]
-    pub fn table(&self) -> String {
+    fn table(&self) -> String {
         let mut table = "| without | fails |\n|---|---|\n".to_owned();
         for (program, tests) in &self.0 {
             let tests: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
@@ -83,15 +50,11 @@ impl Record {
     }
 }
 
-fn failed(action: &str, path: &str) -> impl FnOnce(io::Error) -> Error {
-    let doing = format!("{action} {path}");
-    move |source| Error::Io { doing, source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
+    use crate::document::in_repository;
+    use std::{collections::BTreeSet, fs};
 
     /// The programs that the enforcer attaches, from its source: it is no library of this package's.
     fn programs() -> BTreeSet<String> {
@@ -134,12 +97,6 @@ mod tests {
         for test in named {
             assert!(exists(test), "{test}");
         }
-    }
-
-    #[test]
-    fn the_document_shows_what_is_recorded() {
-        let record = Record::load().unwrap();
-        assert!(record.documented().unwrap() == fs::read_to_string(in_repository(DOCUMENT)).unwrap(), "{DOCUMENT} is stale: run {UPDATE}");
     }
 
     #[test]

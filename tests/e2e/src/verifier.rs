@@ -1,19 +1,17 @@
 //! How many instructions the verifier processes for each kernel program: what was recorded, and what a kernel says now.
 //!
 //! The verifier refuses a program at [`LIMIT`] instructions processed, and a small change to a program can multiply them. So the figures
-//! are kept in [`RECORD`], and a test fails where one moves by more than [`TOLERANCE_PERCENT`]: up, because the change should be a
+//! are kept ([`Recorded::RECORD`]), and a test fails where one moves by more than [`TOLERANCE_PERCENT`]: up, because the change should be a
 //! decision; down, because an old high figure would hide the next growth.
 //!
-//! Pure but for the two files, which [`Record::load`] and [`Record::save`] name.
+//! Pure but for the files of the record.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, io};
+use std::{collections::BTreeMap, fmt::Write as _};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    document::{self, in_repository},
-    error::Error,
-};
+use crate::record::Recorded;
 
 /// The most instructions that the verifier processes of one program (`BPF_COMPLEXITY_LIMIT_INSNS`, `include/linux/bpf.h`).
 pub const LIMIT: u32 = 1_000_000;
@@ -23,54 +21,21 @@ pub const ROOM: u32 = LIMIT / 2;
 pub const TOLERANCE_PERCENT: u32 = 20;
 /// The command that records what the kernels say now.
 pub const UPDATE: &str = "UPDATE=1 cargo test -p portcullis-e2e --test verifier";
-/// The figures, relative to the repository.
-pub const RECORD: &str = "tests/e2e/verifier.json";
-/// The document with the table of the figures, relative to the repository.
-pub const DOCUMENT: &str = "docs/architecture.md";
-
 /// Instructions processed, by program.
 pub type Figures = BTreeMap<String, u32>;
 
 /// The figures of every kernel, by its series.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Record(pub BTreeMap<String, Figures>);
 
-impl Record {
-    /// What is recorded in the repository; nothing where there is no record.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or is no record.
-    pub fn load() -> Result<Self, Error> {
-        let text = match fs::read_to_string(in_repository(RECORD)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => "{}".to_owned(),
-            text => text.map_err(failed("read", RECORD))?,
-        };
-        serde_json::from_str(&text).map(Self).map_err(|error| failed("understand", RECORD)(io::Error::other(error)))
-    }
-
-    /// Records, and puts the table into the document.
-    ///
-    /// # Errors
-    /// Where a file cannot be written, or the document has no place for the table.
-    pub fn save(&self) -> Result<(), Error> {
-        let mut text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
-        text.push('\n');
-        fs::write(in_repository(RECORD), text).map_err(failed("write", RECORD))?;
-        fs::write(in_repository(DOCUMENT), self.documented()?).map_err(failed("write", DOCUMENT))
-    }
-
-    /// The document as it should be.
-    ///
-    /// # Errors
-    /// Where it cannot be read, or has no place for the table.
-    pub fn documented(&self) -> Result<String, Error> {
-        let document = fs::read_to_string(in_repository(DOCUMENT)).map_err(failed("read", DOCUMENT))?;
-        document::with_part(&document, UPDATE, &self.table()).map_err(|error| failed("change", DOCUMENT)(io::Error::other(error)))
-    }
+impl Recorded for Record {
+    const RECORD: &str = "tests/e2e/verifier.json";
+    const DOCUMENT: &str = "docs/architecture.md";
+    const UPDATE: &str = UPDATE;
 
     /// The figures as Markdown, a line a program.
-    #[must_use]
-    pub fn table(&self) -> String {
+    fn table(&self) -> String {
         let mut programs: Vec<&String> = self.0.values().flat_map(Figures::keys).collect();
         programs.sort();
         programs.dedup();
@@ -83,7 +48,9 @@ impl Record {
         }
         table
     }
+}
 
+impl Record {
     /// What is wrong with the figures that a kernel says now; nothing where all is well.
     #[must_use]
     pub fn complaints(&self, kernel: &str, now: &Figures) -> Vec<String> {
@@ -130,11 +97,6 @@ fn grouped(figure: u32) -> String {
     reversed.into_iter().rev().collect()
 }
 
-fn failed(action: &str, path: &str) -> impl FnOnce(io::Error) -> Error {
-    let doing = format!("{action} {path}");
-    move |source| Error::Io { doing, source }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,12 +138,5 @@ mod tests {
         assert_eq!(figures(log), of(&[("a", 1200)]));
         let record = Record([("6.1".to_owned(), of(&[("a", 999)])), ("6.12".to_owned(), of(&[("b", 12)]))].into());
         assert_eq!(record.table(), "| program | 6.1 | 6.12 |\n|---|---:|---:|\n| `a` | 999 | not there |\n| `b` | not there | 12 |\n");
-    }
-
-    /// The kernels' own figures are compared in `tests/verifier.rs`.
-    #[test]
-    fn the_document_shows_what_is_recorded() {
-        let record = Record::load().unwrap();
-        assert!(record.documented().unwrap() == fs::read_to_string(in_repository(DOCUMENT)).unwrap(), "{DOCUMENT} is stale: run {UPDATE}");
     }
 }

@@ -6,6 +6,7 @@
 use portcullis_e2e::{
     Kernel, TestResult,
     enforcer::{self, Enforcer},
+    record::Recorded,
     verifier::{self, Record, UPDATE},
 };
 
