@@ -24,8 +24,8 @@ check: ebpf ## Formatting, lints, shell scripts; minutes, no tests.
 test: check kernels control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
 	cargo test --workspace --no-fail-fast
 
-soak: ebpf kernels applications ## Tests too long for every run: real applications, floods, other releases, a hundred deaths of the enforcer.
-	cargo test --workspace --no-fail-fast --test applications --test failures --test kills --test layouts
+soak: ebpf kernels applications ## Tests too long for every run: real applications, floods, other releases, full nodes, a hundred deaths of the enforcer.
+	cargo test --workspace --no-fail-fast --test applications --test failures --test kills --test layouts --test scale
 
 bench: ebpf kernels ## Measures; costs in the kernel are counted in instructions, so they repeat.
 	cargo bench --workspace

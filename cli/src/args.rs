@@ -20,6 +20,7 @@ Examples:
   portcullis convert policies/image-registries/policy.yaml
   portcullis definitions | kubectl apply --server-side -f -
   portcullis explain runAsNonRoot
+  portcullis seccomp /etc/portcullis/profiles/shop.deployment-web.yaml
   portcullis break-glass --dry-run
 
 Exit status: 0 everything passes or was done, 1 something violates the standard, 2 something could not be judged or done.";
@@ -48,6 +49,8 @@ pub enum Command {
     Definitions(DefinitionsArgs),
     /// Say what a check forbids, and why
     Explain(ExplainArgs),
+    /// Write the system calls that a WorkloadProfile recorded as a seccomp profile
+    Seccomp(SeccompArgs),
     /// Take the admission webhook out of force, or back; asks the API server alone
     BreakGlass(BreakGlassArgs),
     /// Remove what was installed into a cluster
@@ -77,6 +80,33 @@ pub struct CheckArgs {
     /// Files, folders (their .yaml, .yml and .json files, at any depth), or - for standard input
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+}
+
+const SECCOMP_EXAMPLES: &str = "\
+Examples:
+  portcullis seccomp /etc/portcullis/profiles/shop.deployment-web.yaml > /var/lib/kubelet/seccomp/web.json
+  portcullis seccomp --container web --log shop.deployment-web.yaml
+
+The pod names it by seccompProfile: {type: Localhost, localhostProfile: web.json}. What the runtime itself calls once the filter is in
+force is allowed beside what was recorded.
+
+Exit status: 0 written, 2 the file cannot be read, or nothing was recorded.";
+
+/// Of what to write a seccomp profile.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = SECCOMP_EXAMPLES)]
+pub struct SeccompArgs {
+    /// The container, where the profile has several
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+
+    /// Log what was not recorded instead of denying it
+    #[arg(long)]
+    pub log: bool,
+
+    /// File of a WorkloadProfile
+    #[arg(value_name = "PROFILE")]
+    pub profile: PathBuf,
 }
 
 const SCAN_EXAMPLES: &str = "\

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! [`scan`] judges what is in a cluster already, by the same [`judge`]. Two commands are for a cluster where the webhook is installed: [`break_glass`]
-//! takes it out of force, [`uninstall`] removes it. All three talk to the API server alone.
+//! takes it out of force, [`uninstall`] removes it. All three talk to the API server alone. [`seccomp`] is for
+//! what the enforcer has learned.
 //!
 //! Exit status: 0 if everything passes, 1 if something violates the standard, 2 if something could not be judged. What cannot be judged is never passed
 //! over: a file that cannot be read or parsed, a field of the wrong type, a path without any manifest.
@@ -28,6 +29,7 @@ pub mod judge;
 pub mod policies;
 pub mod report;
 pub mod scan;
+pub mod seccomp;
 pub mod source;
 pub mod uninstall;
 

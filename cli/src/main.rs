@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use portcullis_cli::args::{Args, Command};
-use portcullis_cli::{break_glass, cases, check, convert, explain, scan, uninstall};
+use portcullis_cli::{break_glass, cases, check, convert, explain, scan, seccomp, uninstall};
 
 fn main() -> ExitCode {
     let output = match Args::parse().command {
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Convert(args) => convert::run(&args, &mut io::stdout().lock()),
         Command::Definitions(args) => convert::write_definitions(&args, &mut io::stdout().lock()),
         Command::Explain(args) => explain::run(&args, &mut io::stdout().lock()),
+        Command::Seccomp(args) => seccomp::run(&args, &mut io::stdout().lock()),
         Command::BreakGlass(args) => break_glass::run(&args, &mut io::stdout().lock()),
         Command::Uninstall(args) => uninstall::run(&args, &mut io::stdout().lock()),
     };

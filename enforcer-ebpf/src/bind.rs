@@ -10,7 +10,7 @@ use portcullis_abi::{Operation, ProfileWord, access, netkey};
 use crate::{
     judge::{self, defer_to_earlier},
     kernel::{SOCK_COMMON, SOCK_FAMILY, SOCK_PORT, SOCK_PROTOCOL, SOCKET_SOCK, Typed},
-    network::{AF_INET, AF_INET6, AF_UNIX, SocketAddress, write_key},
+    network::{AF_INET, AF_INET6, AF_UNIX, SocketAddress, judge_key},
     subject::Subject,
     unix,
 };
@@ -60,5 +60,5 @@ pub fn socket_listen(ctx: LsmContext) -> i32 {
 fn judge_bind(subject: &Subject, word: ProfileWord, sock: Typed, address: &SocketAddress) -> i32 {
     // The low byte of MPTCP's number is TCP's.
     let protocol = sock.u16(&SOCK_PROTOCOL) as u8;
-    judge::judge_object(subject, word, Operation::Bind, access::BIND, |scratch| write_key(scratch, netkey::BIND, protocol, address))
+    judge_key(subject, word, Operation::Bind, access::BIND, netkey::BIND, protocol, address)
 }

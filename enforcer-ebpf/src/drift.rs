@@ -7,20 +7,36 @@
 
 use portcullis_abi::fields::ABSENT;
 
-use crate::kernel::{DENTRY_INODE, DENTRY_SUPER, OVL_INODE_UPPER, OVL_INODE_VFS, SUPER_MAGIC, global, probe_member};
+use crate::kernel::{DENTRY_INODE, DENTRY_SUPER, OVL_INODE_UPPER, OVL_INODE_VFS, SUPER_MAGIC, Typed, global, probe_member};
 
 /// `include/uapi/linux/magic.h`
 const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
-/// Whether the file of the dentry at that address is drift.
+/// Whether the file of the dentry is drift.
 #[inline(always)]
-pub fn is_drift(dentry: u64) -> bool {
-    if global(&OVL_INODE_UPPER) == ABSENT || global(&OVL_INODE_VFS) == ABSENT {
+pub fn is_drift(dentry: Typed) -> bool {
+    if is_unknown() || dentry.pointer(&DENTRY_SUPER).u64(&SUPER_MAGIC) != OVERLAYFS_SUPER_MAGIC {
         return false;
     }
-    if probe_member(probe_member(dentry, &DENTRY_SUPER), &SUPER_MAGIC) != OVERLAYFS_SUPER_MAGIC {
+    is_written(dentry.u64(&DENTRY_INODE))
+}
+
+/// The same of a dentry of which only the address is known.
+#[inline(always)]
+pub fn is_drift_at(dentry: u64) -> bool {
+    if is_unknown() || probe_member(probe_member(dentry, &DENTRY_SUPER), &SUPER_MAGIC) != OVERLAYFS_SUPER_MAGIC {
         return false;
     }
-    let inode = probe_member(dentry, &DENTRY_INODE);
+    is_written(probe_member(dentry, &DENTRY_INODE))
+}
+
+#[inline(always)]
+fn is_unknown() -> bool {
+    global(&OVL_INODE_UPPER) == ABSENT || global(&OVL_INODE_VFS) == ABSENT
+}
+
+/// Whether something on the written layer stands behind that inode of overlayfs.
+#[inline(always)]
+fn is_written(inode: u64) -> bool {
     inode != 0 && probe_member(inode.wrapping_sub(global(&OVL_INODE_VFS)), &OVL_INODE_UPPER) != 0
 }

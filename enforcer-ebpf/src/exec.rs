@@ -4,7 +4,7 @@ use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs:
 use portcullis_abi::{Operation, PATH_MAX, ProfileWord, Resolution, TaskState, access, access::Access, subject::EXECUTABLE_MAX};
 
 use crate::{
-    atomic, called, drift,
+    atomic, cache, called, drift, grant,
     judge::{self, defer_to_earlier},
     kernel::{BPRM_FILE, FILE_PATH, PATH_DENTRY, Typed},
     maps::LIVES,
@@ -31,9 +31,15 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
     let enters = subject.state.is_null();
     scratch::with(
         |scratch| {
-            let resolution = path::resolve_file(scratch, bprm.pointer(&BPRM_FILE));
+            let file = bprm.pointer(&BPRM_FILE);
+            let kept = cache::names(word).and_then(|names| names.file(file));
+            let steady = cache::steady();
+            let resolution = path::resolve_file(scratch, file);
             let path = scratch.start();
-            let (asked, granted) = judge_name(word, scratch, bprm, resolution);
+            let (asked, granted) = match grant::is_kept(kept, access::EXEC) {
+                Some(granted) if matches!(resolution, Resolution::Named) => (access::EXEC, granted),
+                _ => judge_name(word, scratch, bprm, resolution, grant::by_name(word, scratch, resolution, kept, steady)),
+            };
             let code = judge::conclude(&subject, word, scratch, Operation::Exec, asked, resolution, granted);
             if code != 0 {
                 return code;
@@ -60,11 +66,11 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
     )
 }
 
-/// What is asked and what the rules grant of the program whose path is in the scratch memory. The name that it is called by is looked at only
+/// What is asked and what the rules grant of the program whose path is in the scratch memory, and is granted `of_path`. The name that it is called by is looked at only
 /// where the path alone does not grant it; where that does not either, it is put before the path, to be told.
 #[inline(always)]
-fn judge_name(word: ProfileWord, scratch: Claim, bprm: Typed, resolution: Resolution) -> (Access, Access) {
-    let (mut asked, mut granted) = (access::EXEC, judge::granted(word, scratch, resolution));
+fn judge_name(word: ProfileWord, scratch: Claim, bprm: Typed, resolution: Resolution, of_path: Access) -> (Access, Access) {
+    let (mut asked, mut granted) = (access::EXEC, of_path);
     if !matches!(resolution, Resolution::Named) || granted & access::EXEC != 0 {
         return (asked, granted);
     }
@@ -84,7 +90,7 @@ fn judge_name(word: ProfileWord, scratch: Claim, bprm: Typed, resolution: Resolu
 /// Judges a program that may run by its name, but was written since the image was made.
 #[inline(always)]
 fn judge_drift(subject: &Subject, word: ProfileWord, scratch: Claim, bprm: Typed, resolution: Resolution, granted: Access) -> i32 {
-    let dentry = bprm.pointer(&BPRM_FILE).member(&FILE_PATH).u64(&PATH_DENTRY);
+    let dentry = bprm.pointer(&BPRM_FILE).member(&FILE_PATH).pointer(&PATH_DENTRY);
     if granted & access::DRIFT != 0 || !matches!(resolution, Resolution::Named) || !drift::is_drift(dentry) {
         return 0;
     }

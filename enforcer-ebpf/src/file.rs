@@ -1,13 +1,12 @@
 //! Open files: `file_open` for reading and writing, and `file_truncate`.
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use portcullis_abi::{Operation, Resolution, access};
+use portcullis_abi::{Operation, access};
 
 use crate::{
-    cache,
+    grant,
     judge::{self, defer_to_earlier},
     kernel::{FILE_FLAGS, FILE_MODE, Typed},
-    path, scratch,
 };
 
 // `include/linux/fs.h`
@@ -36,26 +35,7 @@ pub fn file_open(ctx: LsmContext) -> i32 {
     if asked == 0 {
         return 0;
     }
-    let place = cache::place(word, file);
-    if let Some(place) = place
-        && let Some(granted) = cache::kept(place)
-        && access::missing(asked, granted) == 0
-    {
-        return 0;
-    }
-    scratch::with(
-        |scratch| {
-            let resolution = path::resolve_file(scratch, file);
-            let granted = judge::granted(word, scratch, resolution);
-            if let Some(place) = place
-                && matches!(resolution, Resolution::Named)
-            {
-                cache::keep(place, granted);
-            }
-            judge::conclude(&subject, word, scratch, Operation::Open, asked, resolution, granted)
-        },
-        || judge::busy(word, asked),
-    )
+    grant::judge(&subject, word, Operation::Open, asked, file)
 }
 
 /// Since 6.2 called in place of `path_truncate` for a file that is open.
@@ -64,5 +44,5 @@ pub fn file_truncate(ctx: LsmContext) -> i32 {
     defer_to_earlier!(ctx after 1);
     let file = Typed(ctx.arg(0));
     let Some((subject, word)) = judge::judged() else { return 0 };
-    judge::judge_object(&subject, word, Operation::Truncate, access::WRITE, |scratch| path::resolve_file(scratch, file))
+    grant::judge(&subject, word, Operation::Truncate, access::WRITE, file)
 }

@@ -59,10 +59,16 @@ const BYTES_AT_ONCE: u64 = 4;
 /// What the table of `word` accepts of the `length` bytes of the scratch memory from `start` on: 0 where it accepts nothing.
 #[inline(always)]
 pub fn accepted(word: ProfileWord, scratch: Claim, start: usize, length: usize) -> u32 {
-    let mut walk = Walk { scratch, start: start as u64, length: length as u64, table: Table { first: word.first() } };
     scratch.set_state(State::START);
+    go_on(word, scratch, start, length);
+    accept(&Table { first: word.first() }, scratch.state())
+}
+
+/// Goes on in the table of `word` from the scratch memory's state, along the `length` bytes from `start` on.
+#[inline(always)]
+pub fn go_on(word: ProfileWord, scratch: Claim, start: usize, length: usize) {
+    let mut walk = Walk { scratch, start: start as u64, length: length as u64, table: Table { first: word.first() } };
     repeat(PATH_MAX as u32 / BYTES_AT_ONCE as u32, &mut walk, step_bytes);
-    accept(&walk.table, scratch.state())
 }
 
 /// The next bytes of the name. A dead state is past help and accepts nothing.

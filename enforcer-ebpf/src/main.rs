@@ -7,6 +7,7 @@
 //!   ├─ path::resolve      what is the object called?          its name, or why it has none
 //!   ├─ judge::judge       what does the profile say?          one table step a byte, then `portcullis_abi::decide`
 //!   └─ report::tell       what must user space know?          at most once a window for like events
+//!  syscall.rs             which system calls are made, while learning
 //!  carry.rs               what tasks have from an object of another layout
 //!  lifecycle.rs           cgroups and tasks that come and go: containers are armed before a process can be in them
 //! ```
@@ -32,6 +33,7 @@ mod elsewhere;
 mod entry;
 mod exec;
 mod file;
+mod grant;
 mod judge;
 mod kernel;
 mod lifecycle;
@@ -45,6 +47,7 @@ mod report;
 mod scratch;
 mod socket;
 mod subject;
+mod syscall;
 mod unix;
 mod xattr;
 

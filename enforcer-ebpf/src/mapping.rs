@@ -11,10 +11,10 @@
 //! Memory that is shared without a file (`MAP_SHARED | MAP_ANONYMOUS`) has none when it is mapped, and one without a name from then on.
 
 use aya_ebpf::{EbpfContext, macros::lsm, programs::LsmContext};
-use portcullis_abi::{Counter, Operation, PATH_MAX, Privilege, Resolution, access, fields::ABSENT, token};
+use portcullis_abi::{Access, Counter, Operation, PATH_MAX, Privilege, ProfileWord, Resolution, access, fields::ABSENT, token};
 
 use crate::{
-    drift,
+    cache, drift, grant,
     judge::{self, defer_to_earlier},
     kernel::{
         BACKING_USER_PATH, FILE_INODE, FILE_MODE, FILE_PATH, INODE_NLINK, PATH_DENTRY, Typed, VMA_ANONYMOUS, VMA_FILE, VMA_FLAGS, global,
@@ -23,6 +23,7 @@ use crate::{
     maps::count,
     path,
     scratch::{self, Claim},
+    subject::Subject,
 };
 
 // `include/uapi/asm-generic/mman-common.h`
@@ -88,35 +89,69 @@ fn of_memory() -> i32 {
 #[inline(always)]
 fn of_file(file: Typed) -> i32 {
     let Some((subject, word)) = judge::judged() else { return 0 };
+    if stands_in(file) {
+        return of_layer(&subject, word, file);
+    }
+    let dentry = file.member(&FILE_PATH).pointer(&PATH_DENTRY);
+    let kept = cache::names(word).and_then(|names| names.file(file));
+    if let Some(granted) = grant::is_kept(kept, access::MAP)
+        && (granted & access::DRIFT != 0 || !drift::is_drift(dentry))
+    {
+        return 0;
+    }
     scratch::with(
         |scratch| {
-            let (resolution, dentry) = resolve(scratch, file);
-            let granted = judge::granted(word, scratch, resolution);
-            let code = judge::conclude(&subject, word, scratch, Operation::Map, access::MAP, resolution, granted);
-            if code != 0 || granted & access::DRIFT != 0 || !matches!(resolution, Resolution::Named) || !drift::is_drift(dentry) {
-                return code;
-            }
-            judge::conclude(&subject, word, scratch, Operation::Map, access::DRIFT, resolution, granted)
+            let steady = cache::steady();
+            let resolution = path::resolve_file(scratch, file);
+            let granted = grant::by_name(word, scratch, resolution, kept, steady);
+            conclude(&subject, word, scratch, resolution, granted, || drift::is_drift(dentry))
         },
         || judge::busy(word, access::MAP),
     )
 }
 
-/// Writes the name of a mapped file, and gives back its dentry. What is mapped of overlayfs is a file of one of its layers, in a mount of the
-/// kernel's own: its name is that of the file for which it stands in.
+/// What is to be said of a file whose name is in the scratch memory.
 #[inline(always)]
-fn resolve(scratch: Claim, file: Typed) -> (Resolution, u64) {
-    if global(&BACKING_USER_PATH) == ABSENT || u64::from(file.u32(&FILE_MODE)) & global(&BACKING_MODE) == 0 {
-        return (path::resolve_file(scratch, file), file.member(&FILE_PATH).u64(&PATH_DENTRY));
+fn conclude(
+    subject: &Subject,
+    word: ProfileWord,
+    scratch: Claim,
+    resolution: Resolution,
+    granted: Access,
+    is_drift: impl FnOnce() -> bool,
+) -> i32 {
+    let code = judge::conclude(subject, word, scratch, Operation::Map, access::MAP, resolution, granted);
+    if code != 0 || granted & access::DRIFT != 0 || !matches!(resolution, Resolution::Named) || !is_drift() {
+        return code;
     }
-    let [vfsmount, dentry] = probe_pair(file.address().wrapping_add(global(&BACKING_USER_PATH)));
-    scratch.set_start(PATH_MAX);
-    let resolution = match path::resolve_address(scratch, dentry, vfsmount) {
-        Resolution::Named if file.pointer(&FILE_INODE).u32(&INODE_NLINK) == 0 || path::unhashed_address(dentry) => Resolution::Deleted,
-        resolution => resolution,
-    };
-    if !matches!(resolution, Resolution::Named) {
-        count(Counter::Unresolved);
-    }
-    (resolution, dentry)
+    judge::conclude(subject, word, scratch, Operation::Map, access::DRIFT, resolution, granted)
+}
+
+/// Whether what is mapped of overlayfs is shown as a file of one of its layers, in a mount of the kernel's own.
+#[inline(always)]
+fn stands_in(file: Typed) -> bool {
+    global(&BACKING_USER_PATH) != ABSENT && u64::from(file.u32(&FILE_MODE)) & global(&BACKING_MODE) != 0
+}
+
+/// Judges mapping such a file as executable: its name is that of the file for which it stands in.
+#[inline(always)]
+fn of_layer(subject: &Subject, word: ProfileWord, file: Typed) -> i32 {
+    scratch::with(
+        |scratch| {
+            let [vfsmount, dentry] = probe_pair(file.address().wrapping_add(global(&BACKING_USER_PATH)));
+            scratch.set_start(PATH_MAX);
+            let resolution = match path::resolve_address(scratch, dentry, vfsmount) {
+                Resolution::Named if file.pointer(&FILE_INODE).u32(&INODE_NLINK) == 0 || path::unhashed_address(dentry) => {
+                    Resolution::Deleted
+                }
+                resolution => resolution,
+            };
+            if !matches!(resolution, Resolution::Named) {
+                count(Counter::Unresolved);
+            }
+            let granted = judge::granted(word, scratch, resolution);
+            conclude(subject, word, scratch, resolution, granted, || drift::is_drift_at(dentry))
+        },
+        || judge::busy(word, access::MAP),
+    )
 }

@@ -10,6 +10,7 @@ use aya_ebpf::{
 use core::{ffi::c_void, ptr};
 use portcullis_abi::{
     CONTAINERS_MAX, Container, ContainerLife, Counter, Losses, PROFILES_MAX, Share, TaskState, name::NAME_SIZE, pod::Tail, share::RING,
+    token::SYSCALLS_MAX,
 };
 use portcullis_matcher::CHUNK_SLOTS;
 
@@ -97,6 +98,20 @@ pub static LOST: Array<Losses> = Array::with_max_entries(CONTAINERS_MAX, 0);
 /// What each container has in [`EVENTS`]. Key: slot. Zeroed when the slot is taken. Two processors that take at once may lose one's bytes.
 #[map]
 pub static SHARES: Array<Share> = Array::with_max_entries(CONTAINERS_MAX, 0);
+
+/// Which system calls were told.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Syscalls {
+    /// The word of the profile under which they were.
+    pub edition: u64,
+    /// A bit a call: those of x86-64, then those of 32-bit programs.
+    pub bits: [u64; 2 * SYSCALLS_MAX as usize / 64],
+}
+
+/// Which system calls were told of each container whose profile is being learned. Key: slot.
+#[map]
+pub static SYSCALLS: Array<Syscalls> = Array::with_max_entries(CONTAINERS_MAX, 0);
 
 /// The profile of containers of a pod whose names are not known yet. Key: the end of the path of the pod's cgroup, in each way in which it
 /// may be written. Written by user space. Absent: nobody has told of the pod.

@@ -2,12 +2,13 @@
 //! of what the task passed.
 
 use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs::LsmContext};
-use portcullis_abi::{Operation, PATH_MAX, ProfileWord, Resolution, access, netkey};
+use portcullis_abi::{Access, Operation, PATH_MAX, ProfileWord, Resolution, access, netkey};
 
 use crate::{
+    cache,
     judge::{self, defer_to_earlier},
     kernel::{MESSAGE_FLAGS, MESSAGE_NAME, MESSAGE_NAME_LEN, SOCK_COMMON, SOCK_FAMILY, SOCK_PROTOCOL, SOCKET_SOCK, SOCKET_TYPE, Typed},
-    scratch::Claim,
+    scratch,
     subject::Subject,
 };
 
@@ -110,27 +111,57 @@ fn judge_address(subject: &Subject, word: ProfileWord, operation: Operation, soc
         return 0;
     }
     let protocol = sock.u16(&SOCK_PROTOCOL) as u8;
-    judge::judge_object(subject, word, operation, access::CONNECT, |scratch| write_key(scratch, netkey::CONNECT, protocol, &address))
+    judge_key(subject, word, operation, access::CONNECT, netkey::CONNECT, protocol, &address)
 }
 
-/// Writes the key of `portcullis_abi::netkey` where a path would be.
+/// The key of `portcullis_abi::netkey`.
 #[inline(always)]
-pub fn write_key(scratch: Claim, operation: u8, protocol: u8, address: &SocketAddress) -> Resolution {
-    const START: usize = PATH_MAX - netkey::LEN;
-    scratch.set_start(START);
-    let bytes = scratch.bytes();
-    // SAFETY: every index is a constant between START and PATH_MAX.
+fn key_of(operation: u8, protocol: u8, address: &SocketAddress) -> [u8; netkey::LEN] {
+    let mut key = [0; netkey::LEN];
+    key[0] = operation;
+    key[netkey::PROTOCOL_AT] = protocol;
+    // SAFETY: every index is a constant within the key.
     unsafe {
-        *bytes.add(START) = operation;
-        *bytes.add(START + netkey::PROTOCOL_AT) = protocol;
-        let to = bytes.add(START + netkey::ADDRESS_AT);
+        let to = key.as_mut_ptr().add(netkey::ADDRESS_AT);
         if address.family == AF_INET {
             *to.cast::<[u8; 12]>() = netkey::MAPPED;
             *to.add(12).cast::<[u8; 4]>() = address.v4;
         } else {
             *to.cast::<[u8; 16]>() = address.v6;
         }
-        *bytes.add(START + netkey::PORT_AT).cast::<[u8; 2]>() = address.port;
+        *key.as_mut_ptr().add(netkey::PORT_AT).cast::<[u8; 2]>() = address.port;
     }
-    Resolution::Named
+    key
+}
+
+/// Judges what is asked of an address. What is granted of it is kept: asking again costs neither working memory nor the table.
+#[inline(always)]
+pub fn judge_key(
+    subject: &Subject,
+    word: ProfileWord,
+    operation: Operation,
+    asked: Access,
+    kind: u8,
+    protocol: u8,
+    address: &SocketAddress,
+) -> i32 {
+    const START: usize = PATH_MAX - netkey::LEN;
+    let key = key_of(kind, protocol, address);
+    let place = cache::address(word, &key);
+    if let Some(granted) = place.kept()
+        && access::missing(asked, granted) == 0
+    {
+        return 0;
+    }
+    scratch::with(
+        |scratch| {
+            scratch.set_start(START);
+            // SAFETY: so many bytes at a constant within the buffer.
+            unsafe { *scratch.bytes().add(START).cast::<[u8; netkey::LEN]>() = key };
+            let granted = judge::granted(word, scratch, Resolution::Named);
+            place.keep(granted);
+            judge::conclude(subject, word, scratch, operation, asked, Resolution::Named, granted)
+        },
+        || judge::busy(word, asked),
+    )
 }

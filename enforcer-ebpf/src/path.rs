@@ -18,7 +18,7 @@ use crate::{
     },
     maps::count,
     repeat::{CONTINUE, STOP, repeat},
-    scratch::Claim,
+    scratch::{Claim, masked},
 };
 
 /// How many steps are taken in each part of the walk: a step writes a component, of two bytes at least, crosses a mount, or reads again.
@@ -101,6 +101,16 @@ pub fn resolve_address(scratch: Claim, dentry: u64, vfsmount: u64) -> Resolution
         End::Unreachable => Resolution::Unreachable,
         End::Top => arrived(scratch, above.namespace),
     }
+}
+
+/// Writes `/` and the last component of the name of `dentry` in front of what is there, and gives back where it starts; `None` where it changes,
+/// or does not fit.
+#[inline(always)]
+pub fn component(scratch: Claim, dentry: Typed) -> Option<usize> {
+    let sequence = dentry.u32(&DENTRY_SEQ);
+    let name = dentry.member(&DENTRY_NAME);
+    let start = prepend(scratch, name.u32(&QSTR_LEN), name.u64(&QSTR_NAME))?;
+    (sequence & 1 == 0 && dentry.u32(&DENTRY_SEQ) == sequence).then_some(start)
 }
 
 /// One component, through pointers whose types are known: no helper calls but for the name's bytes.
@@ -213,7 +223,8 @@ fn prepend(scratch: Claim, length: u32, name: u64) -> Option<usize> {
     // SAFETY: `at` is below PATH_MAX and the component at most 255 bytes, for which there is room after PATH_MAX.
     unsafe {
         *scratch.bytes().add(at) = b'/';
-        bpf_probe_read_kernel(scratch.bytes().add(at + 1).cast(), length as u32 & 255, name as *const _);
+        // VERIFIER(6.12): loses the bound of a length that was compared before, so it is masked once more.
+        bpf_probe_read_kernel(scratch.bytes().add(at + 1).cast(), masked(length, 255) as u32, name as *const _);
     }
     Some(at)
 }

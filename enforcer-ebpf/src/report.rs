@@ -35,9 +35,9 @@ pub struct Told {
     pub missing: Access,
 }
 
-/// Tells it, unless the like was told within the window.
+/// Tells it, unless the like was told within the window; false where there was no room.
 #[inline(always)]
-pub fn tell(subject: &Subject, word: ProfileWord, scratch: Claim, told: Told) {
+pub fn tell(subject: &Subject, word: ProfileWord, scratch: Claim, told: Told) -> bool {
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let kind = (told.operation as u64) << 16 | (told.action as u64) << 8 | told.resolution as u64;
@@ -49,16 +49,18 @@ pub fn tell(subject: &Subject, word: ProfileWord, scratch: Claim, told: Told) {
         unsafe {
             if (*seen).generation == word.generation() && now.wrapping_sub((*seen).told) < window {
                 (*seen).repeats += 1;
-                return;
+                return true;
             }
             repeats = (*seen).repeats;
         }
     }
-    if send(subject, word.generation(), scratch, told, repeats, now) {
+    let sent = send(subject, word.generation(), scratch, told, repeats, now);
+    if sent {
         let seen = Seen { told: now, repeats: 0, generation: word.generation() };
         // A full map evicts; what is not kept is told again.
         let _ = SEEN.insert(key, seen, 0);
     }
+    sent
 }
 
 /// Sends one event; false where there was no room.

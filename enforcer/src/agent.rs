@@ -22,7 +22,7 @@ use std::{
 };
 
 use crate::{
-    kernel::{features::Missing, maps::Maps, tables::Tables},
+    kernel::{features::Missing, load::Recorder, maps::Maps, tables::Tables},
     key::ContainerKey,
     learner::{self, Learner},
     names::Names,
@@ -55,6 +55,7 @@ pub struct Ends {
 pub struct Agent {
     maps: Maps,
     tables: Tables,
+    recorder: Recorder,
     ends: Ends,
     learner: Learner,
     /// Containers that run, by cgroup.
@@ -82,12 +83,13 @@ impl Agent {
     ///
     /// # Errors
     /// Where the maps cannot be read or written.
-    pub fn new(maps: Maps, ends: Ends) -> anyhow::Result<Self> {
+    pub fn new(maps: Maps, recorder: Recorder, ends: Ends) -> anyhow::Result<Self> {
         let tables = Tables::read(&maps)?;
         let armed_pods = maps.pods()?;
         let mut agent = Self {
             maps,
             tables,
+            recorder,
             ends,
             learner: Learner::default(),
             containers: BTreeMap::new(),
@@ -116,6 +118,16 @@ impl Agent {
             }
         }
         Ok(agent)
+    }
+
+    /// Has system calls recorded while a profile is learned, or a container runs that has none yet: of that, what it called before this agent
+    /// heard of it is found when it starts again.
+    fn record_syscalls(&mut self) {
+        let is_learned = |key: &ContainerKey| self.applied.get(key).is_none_or(|applied| applied.mode == Mode::Learn);
+        let wanted = self.applied.values().any(|applied| applied.mode == Mode::Learn) || self.containers.values().any(is_learned);
+        if let Err(error) = self.recorder.record(wanted) {
+            tracing::error!(%error, "system calls are not recorded");
+        }
     }
 
     /// The maps and tables, for the canary.

@@ -41,6 +41,8 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         Operation::Capability => event::Operation::Capability,
         Operation::Privilege => event::Operation::Privilege,
         Operation::Xattr => event::Operation::Xattr,
+        // Recorded, and no operation that is judged.
+        Operation::Syscall => return None,
         Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => return None,
     };
     let header = &raw.header;

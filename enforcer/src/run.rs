@@ -16,7 +16,7 @@ use crate::{
     canary, cli,
     kernel::{
         features::Missing,
-        load::{self, Loaded},
+        load::{self, Loaded, Recorder},
         maps::{self, Maps},
         pins::Pins,
         preflight::{self, Host, PreflightError},
@@ -56,8 +56,7 @@ pub enum RunError {
 pub async fn run(args: &cli::Run, host: &Host) -> Result<(), RunError> {
     preflight::check(host)?;
     let pins = Pins::open(&host.bpffs).context("cannot use bpffs")?;
-    let types = btf_rs::Btf::from_file(&host.btf).context("cannot read the kernel's type information")?;
-    let (loaded, unread) = load::ensure(&pins, &types, args.table_memory * CHUNKS_IN_MIB).context("cannot enforce")?;
+    let (loaded, unread) = load::ensure(&pins, &host.btf, args.table_memory * CHUNKS_IN_MIB).context("cannot enforce")?;
     let kernel = Maps::open(&pins.maps()).context("cannot use the pinned maps")?;
     let events = maps::events(&pins.maps()).context("cannot use the pinned maps")?;
     let pods = args.pods.as_deref().map(Folder::new).transpose().context("cannot use the pods")?;
@@ -66,18 +65,18 @@ pub async fn run(args: &cli::Run, host: &Host) -> Result<(), RunError> {
         names: Names::new(args.containers.clone(), pods.map(|pods| Box::new(pods) as Box<dyn PodSource>)),
         store: Store::new(&args.profiles, &args.state.join("last-good")).context("cannot use the profiles")?,
         sink: Sink::open(args.events.as_deref()).context("cannot open the file for events")?,
-        missing: Missing::of(&types),
+        missing: Missing::of_links(&pins.links(&load::object_hash())),
     };
     for (hook, rule) in ends.missing.hooks() {
         tracing::warn!(hook, rule, "this kernel has no such hook: what the rule is for is not judged, in any profile");
     }
-    drop(types);
-    let mut agent = Agent::new(kernel, ends)?;
+    let recorder = Recorder::open(&pins).context("cannot record system calls")?;
+    let mut agent = Agent::new(kernel, recorder, ends)?;
     agent.reload()?;
     let (maps, tables) = agent.kernel();
     let attempts = canary::prove(maps, tables, &host.cgroup_root).map_err(RunError::Canary)?;
     for (program, instructions) in loaded.verified() {
-        tracing::info!(program, instructions, "program verified and attached");
+        tracing::info!(program, instructions, "program verified");
     }
     privilege::drop_all().context("cannot give up the capabilities that are not needed any more")?;
 

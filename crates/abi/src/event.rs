@@ -62,6 +62,8 @@ pub enum Operation {
     UnixSend = 22,
     /// A UNIX socket was bound to an abstract name.
     UnixBind = 23,
+    /// A system call was made, while learning.
+    Syscall = 24,
 }
 
 impl Operation {
@@ -74,7 +76,7 @@ impl Operation {
     /// Whether the object is a key of [`crate::token`], whatever it is done to.
     #[must_use]
     pub const fn is_token(self) -> bool {
-        matches!(self, Self::Socket | Self::Capability | Self::Privilege | Self::Xattr | Self::UnixBind)
+        matches!(self, Self::Socket | Self::Capability | Self::Privilege | Self::Xattr | Self::UnixBind | Self::Syscall)
     }
 
     /// Whether the other end is a UNIX socket: its object is a path where it is bound to one, and a key of [`crate::token`] where its name is
@@ -120,6 +122,7 @@ impl Operation {
             21 => Self::UnixConnect,
             22 => Self::UnixSend,
             23 => Self::UnixBind,
+            24 => Self::Syscall,
             _ => return None,
         })
     }

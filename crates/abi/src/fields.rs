@@ -12,6 +12,8 @@ macro_rules! for_each_kernel_field {
         $callback! {
             TASK_STORAGE "task_struct" ["bpf_storage"];
             TASK_FLAGS "task_struct" ["flags"];
+            TASK_THREAD_INFO "task_struct" ["thread_info"];
+            THREAD_INFO_STATUS "thread_info" ["status"];
             TASK_CRED "task_struct" ["cred"];
             TASK_REAL_CRED "task_struct" ["real_cred"];
             TASK_IO_URING "task_struct" ["io_uring"];
@@ -34,6 +36,8 @@ macro_rules! for_each_kernel_field {
             NSPROXY_MNT "nsproxy" ["mnt_ns"];
             MNT_NS_COMMON "mnt_namespace" ["ns"];
             NS_INUM "ns_common" ["inum"];
+            MNT_NS_SEQ "mnt_namespace" ["seq"];
+            MNT_NS_EVENT "mnt_namespace" ["event"];
             BPRM_FILE "linux_binprm" ["file"];
             BPRM_MM "linux_binprm" ["mm"];
             BPRM_ARGUMENTS "linux_binprm" ["p"];
@@ -43,6 +47,8 @@ macro_rules! for_each_kernel_field {
             FILE_PATH "file" ["f_path"];
             FILE_INODE "file" ["f_inode"];
             INODE_NLINK "inode" ["i_nlink"];
+            INODE_NUMBER "inode" ["i_ino"];
+            INODE_GENERATION "inode" ["i_generation"];
             PATH_MNT "path" ["mnt"];
             PATH_DENTRY "path" ["dentry"];
             DENTRY_SEQ "dentry" ["d_seq"];
@@ -100,6 +106,9 @@ pub const OPTIONAL: &[&str] = &[
     // Of overlayfs, which is a module of its own mostly.
     "OVL_INODE_VFS",
     "OVL_INODE_UPPER",
+    // Newer kernels number namespaces otherwise: there nothing is kept of names.
+    "MNT_NS_SEQ",
+    "MNT_NS_EVENT",
     // Newer kernels list the mounts of a file system otherwise: there a socket that was bound in another mount namespace has no name.
     "MOUNT_OF_SUPER",
 ];

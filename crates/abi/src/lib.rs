@@ -53,7 +53,7 @@ pub use verdict::{Action, Resolution, Verdict, decide};
 /// change to a map's key, value or meaning.
 ///
 /// With the feature `other-layout`, which only tests use, it is another one.
-pub const LAYOUT: &str = if cfg!(feature = "other-layout") { "v2-other" } else { "v2" };
+pub const LAYOUT: &str = if cfg!(feature = "other-layout") { "v3-other" } else { "v3" };
 
 /// The version of what an agent of another layout carries over: the values of `CONTAINERS`, `LIVES`, `ARMED`, `PROFILES`, `TABLES`, `NAMES`,
 /// `PODS`, `LOST`, `COUNTERS` and `TASKS`, and the events. Raised with every change to one of these; an agent that meets another version

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  | SOCKET, family |   | CAPABILITY, number |   | PRIVILEGE, number |   | XATTR, name… |   | UNIX_CONNECT, name… |   | UNIX_BIND, name… |
+//!  | SYSCALL, X86_64 or I386, number, 2 bytes |      is recorded, and never asked for
 //! ```
 //!
 //! Every path begins with `/`, and none of these bytes is `/` or begins a key of [`crate::netkey`].
@@ -18,6 +19,15 @@ pub const XATTR: u8 = 6;
 pub const UNIX_CONNECT: u8 = 7;
 /// First byte of the key of an abstract name that a UNIX socket is bound to; the name follows, nothing where the kernel chooses one.
 pub const UNIX_BIND: u8 = 8;
+
+/// First byte of the key of a system call; by which of the kernel's tables, and its number there, follow.
+pub const SYSCALL: u8 = 9;
+/// The table of programs of 64 bits.
+pub const X86_64: u8 = 0;
+/// The table of programs of 32 bits.
+pub const I386: u8 = 1;
+/// Above every number of a system call that is recorded, in either table: those of Linux 6.12 end at 467.
+pub const SYSCALLS_MAX: u16 = 512;
 
 /// In place of a family: a raw socket of IPv4 or IPv6. No socket can be made of family 0, `AF_UNSPEC`.
 pub const RAW: u8 = 0;
@@ -86,7 +96,8 @@ mod tests {
 
     #[test]
     fn no_key_can_be_taken_for_another_kind_or_a_path() {
-        let markers = [SOCKET, CAPABILITY, PRIVILEGE, XATTR, UNIX_CONNECT, UNIX_BIND, crate::netkey::CONNECT, crate::netkey::BIND, b'/'];
+        let markers =
+            [SOCKET, CAPABILITY, PRIVILEGE, XATTR, UNIX_CONNECT, UNIX_BIND, SYSCALL, crate::netkey::CONNECT, crate::netkey::BIND, b'/'];
         for (index, marker) in markers.iter().enumerate() {
             assert!(!markers[index + 1..].contains(marker), "{marker}");
         }

@@ -10,7 +10,7 @@
 //!  policy_report      PolicyReport: what a scan found                                  (wgpolicyk8s.io/v1alpha2)
 //!  validating_…       Kubernetes' own ValidatingAdmissionPolicy and its binding
 //!  path, network      what rules are made of: PathPattern, Cidr, Ports                 FromStr + Display, parsed on deserialising
-//!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern, AbstractName
+//!  token              what is granted whole: Capability, SocketKind, Privilege, XattrPattern, AbstractName; and what is recorded: Syscall
 //!  program_name       what an `exec` rule with `as` lists
 //!  rule               one rule by itself, as the fragment that can be pasted in a profile
 //!  guard              the trees whose reads are judged unless a profile says otherwise
@@ -53,7 +53,7 @@ pub use path::PathPattern;
 pub use policy_exception::{PolicyException, PolicyExceptionSpec};
 pub use program_name::ProgramName;
 pub use rule::Rule;
-pub use token::{AbstractName, Capability, Privilege, SocketKind, Token, XattrPattern};
+pub use token::{AbstractName, Capability, Privilege, SocketKind, Syscall, Token, XattrPattern};
 pub use workload_profile::{
     BindRule, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, UnixRules, WorkloadProfile, WorkloadProfileSpec,
     WorkloadReference,

@@ -1,6 +1,8 @@
 //! One rule by itself, as the fragment of a profile that says it and nothing else.
 
-use crate::{BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileRule, Privilege, SocketKind, Token, UnixRules, XattrPattern};
+use crate::{
+    BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileRule, Privilege, SocketKind, Syscall, Token, UnixRules, XattrPattern,
+};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -17,7 +19,7 @@ pub enum Rule {
     Connect(ConnectRule),
     /// Under `bind`.
     Bind(BindRule),
-    /// Under `capabilities`, `sockets`, `privileges`, `xattrs` or `unix`.
+    /// Under `capabilities`, `sockets`, `privileges`, `xattrs`, `unix` or `syscalls`.
     Token(Token),
 }
 
@@ -93,6 +95,8 @@ struct Fragment {
     xattrs: Vec<XattrPattern>,
     #[serde(default, skip_serializing_if = "UnixRules::is_empty")]
     unix: UnixRules,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    syscalls: Vec<Syscall>,
 }
 
 impl From<Rule> for Fragment {
@@ -109,6 +113,7 @@ impl From<Rule> for Fragment {
             Rule::Token(Token::UnixConnect(name)) => {
                 Self { unix: UnixRules { connect: [name].into(), ..UnixRules::default() }, ..Self::default() }
             }
+            Rule::Token(Token::Syscall(call)) => Self { syscalls: vec![call], ..Self::default() },
             Rule::Token(Token::UnixBind(name)) => {
                 Self { unix: UnixRules { bind: [name].into(), ..UnixRules::default() }, ..Self::default() }
             }
@@ -129,7 +134,8 @@ impl TryFrom<Fragment> for Rule {
         let tokens = tokens.chain(fragment.privileges.into_iter().map(Token::Privilege));
         let tokens = tokens.chain(fragment.xattrs.into_iter().map(Token::Xattr));
         let tokens = tokens.chain(fragment.unix.connect.into_iter().map(Token::UnixConnect));
-        let tokens = tokens.chain(fragment.unix.bind.into_iter().map(Token::UnixBind)).map(Self::Token);
+        let tokens = tokens.chain(fragment.unix.bind.into_iter().map(Token::UnixBind));
+        let tokens = tokens.chain(fragment.syscalls.into_iter().map(Token::Syscall)).map(Self::Token);
         let mut rules = exec.chain(files).chain(connect).chain(bind).chain(tokens);
         match (rules.next(), rules.next()) {
             (Some(rule), None) => Ok(rule),
@@ -155,6 +161,7 @@ mod tests {
             (r#"{"privileges":["ptrace"]}"#, "privileges ptrace"),
             (r#"{"xattrs":["user.*"]}"#, "xattrs user.*"),
             (r#"{"unix":{"connect":["@x*"]}}"#, "unix connect @x*"),
+            (r#"{"syscalls":["openat"]}"#, "syscalls openat"),
             (r#"{"unix":{"bind":["@"]}}"#, "unix bind @"),
             (r#"{"files":[{"path":"/run/x.sock","access":["connect"]}]}"#, "files connect /run/x.sock"),
         ] {

@@ -4,6 +4,7 @@
 
 mod abstract_name;
 mod named;
+mod syscall;
 mod xattr;
 
 use crate::InvalidValue;
@@ -13,6 +14,7 @@ use std::fmt;
 
 pub use abstract_name::AbstractName;
 pub use named::{Capability, Privilege, SocketKind};
+pub use syscall::Syscall;
 pub use xattr::XattrPattern;
 
 /// One of them. Its JSON is what events show of it: `{"capability":"NET_ADMIN"}`.
@@ -31,6 +33,8 @@ pub enum Token {
     UnixConnect(AbstractName),
     /// An abstract name to bind a UNIX socket to, likewise.
     UnixBind(AbstractName),
+    /// A system call, which is recorded and not granted.
+    Syscall(Syscall),
 }
 
 impl Token {
@@ -44,6 +48,7 @@ impl Token {
             Self::Xattr(pattern) => [&[token::XATTR], pattern.name()].concat(),
             Self::UnixConnect(name) => [&[token::UNIX_CONNECT], name.name()].concat(),
             Self::UnixBind(name) => [&[token::UNIX_BIND], name.name()].concat(),
+            Self::Syscall(call) => [&[token::SYSCALL][..], &call.key()].concat(),
         }
     }
 
@@ -53,7 +58,7 @@ impl Token {
         match self {
             Self::Xattr(pattern) => pattern.is_open(),
             Self::UnixConnect(name) | Self::UnixBind(name) => name.is_open(),
-            Self::Capability(_) | Self::Socket(_) | Self::Privilege(_) => false,
+            Self::Capability(_) | Self::Socket(_) | Self::Privilege(_) | Self::Syscall(_) => false,
         }
     }
 
@@ -76,13 +81,15 @@ impl Token {
             [token::CAPABILITY, number] => Capability::from_number(number).map(Self::Capability),
             [token::SOCKET, number] => SocketKind::from_number(number).map(Self::Socket),
             [token::PRIVILEGE, number] => Privilege::from_number(number).map(Self::Privilege),
+            [token::SYSCALL, abi, low, high] => Syscall::from_key([abi, low, high]).map(Self::Syscall),
             [token::XATTR, ref name @ ..] => return XattrPattern::literal(name).map(Self::Xattr),
             [token::UNIX_CONNECT, ref name @ ..] => return AbstractName::literal(name).map(Self::UnixConnect),
             [token::UNIX_BIND, ref name @ ..] => return AbstractName::literal(name).map(Self::UnixBind),
             _ => None,
         };
-        found
-            .ok_or_else(|| InvalidValue::whole(format!("no capability, socket, privilege, attribute or abstract name has the key {key:?}")))
+        found.ok_or_else(|| {
+            InvalidValue::whole(format!("no capability, socket, privilege, attribute, abstract name or system call has the key {key:?}"))
+        })
     }
 
     /// The operation that asks for it.
@@ -95,6 +102,7 @@ impl Token {
             Self::Xattr(_) => Operation::Xattr,
             Self::UnixConnect(_) => Operation::UnixConnect,
             Self::UnixBind(_) => Operation::UnixBind,
+            Self::Syscall(_) => Operation::Syscall,
         }
     }
 }
@@ -109,6 +117,7 @@ impl fmt::Display for Token {
             Self::Xattr(pattern) => write!(f, "xattrs {pattern}"),
             Self::UnixConnect(name) => write!(f, "unix connect {name}"),
             Self::UnixBind(name) => write!(f, "unix bind {name}"),
+            Self::Syscall(call) => write!(f, "syscalls {call}"),
         }
     }
 }
@@ -123,6 +132,7 @@ mod tests {
         fn the_key_of_a_token_gives_it_back(key in prop_oneof![
             (3u8..6, any::<u8>()).prop_map(|(marker, number)| vec![marker, number]),
             vec(1u8.., 0..300).prop_map(|name| [&[token::XATTR], &name[..]].concat()),
+            (0u8..3, any::<u8>(), 0u8..3).prop_map(|(abi, low, high)| vec![token::SYSCALL, abi, low, high]),
             (7u8..9, vec(any::<u8>(), 0..120)).prop_map(|(marker, name)| [&[marker], &name[..]].concat()),
             vec(any::<u8>(), 0..4),
         ]) {
@@ -144,6 +154,8 @@ mod tests {
             (b"\x06user.a*", r#"{"xattr":"user.a\\*"}"#, r"xattrs user.a\*"),
             (b"\x07x\0", r#"{"unixConnect":"@x\\x00"}"#, r"unix connect @x\x00"),
             (b"\x08", r#"{"unixBind":"@"}"#, "unix bind @"),
+            (&[9, 0, 0, 0], r#"{"syscall":"read"}"#, "syscalls read"),
+            (&[9, 1, 102, 0], r#"{"syscall":"i386:socketcall"}"#, "syscalls i386:socketcall"),
         ] {
             let token = Token::from_key(key).unwrap();
             assert_eq!(serde_json::to_string(&token).unwrap(), json);

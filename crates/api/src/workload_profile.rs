@@ -1,9 +1,10 @@
 //! `WorkloadProfile`: what the containers of a workload may do, and what becomes of the rest.
 //!
-//! Only what the kernel enforces has a field here; another field is refused as unknown, so that no profile promises more than it keeps.
+//! Only what the kernel enforces has a field here; another field is refused as unknown, so that no profile promises more than it keeps. One list
+//! is not enforced by these profiles: `syscalls`, of which seccomp's are made.
 //! What is not listed is not allowed: an absent list grants nothing.
 
-use crate::{AbstractName, Capability, Cidr, PathPattern, Ports, Privilege, ProgramName, SocketKind, Token, XattrPattern};
+use crate::{AbstractName, Capability, Cidr, PathPattern, Ports, Privilege, ProgramName, SocketKind, Syscall, Token, XattrPattern};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{CustomResource, CustomResourceExt};
 use schemars::JsonSchema;
@@ -131,6 +132,10 @@ pub struct ContainerRules {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub xattrs: BTreeSet<XattrPattern>,
+    /// Which system calls it made while it was learned: what `portcullis seccomp` makes a seccomp profile of. Nothing is denied by this list.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub syscalls: BTreeSet<Syscall>,
     /// The trees whose reads are judged. Absent: service account tokens, other processes' memory and environment, password hashes,
     /// SSH keys and the like (the list is in the reference). An empty list guards nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +144,8 @@ pub struct ContainerRules {
 }
 
 impl ContainerRules {
-    /// What is granted whole: capabilities, sockets, privileges, attributes and abstract names, in this order.
+    /// What is granted whole: capabilities, sockets, privileges, attributes and abstract names, in this order; then
+    /// the system calls that were recorded.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
         let capabilities = self.capabilities.iter().copied().map(Token::Capability);
         let sockets = self.sockets.iter().copied().map(Token::Socket);
@@ -147,7 +153,8 @@ impl ContainerRules {
         let xattrs = self.xattrs.iter().cloned().map(Token::Xattr);
         let (connect, bind) = (&self.unix.connect, &self.unix.bind);
         let unix = connect.iter().cloned().map(Token::UnixConnect).chain(bind.iter().cloned().map(Token::UnixBind));
-        capabilities.chain(sockets).chain(privileges).chain(xattrs).chain(unix)
+        let syscalls = self.syscalls.iter().copied().map(Token::Syscall);
+        capabilities.chain(sockets).chain(privileges).chain(xattrs).chain(unix).chain(syscalls)
     }
 
     /// Lists the token. Whether it was not listed yet.
@@ -159,6 +166,7 @@ impl ContainerRules {
             Token::Xattr(pattern) => self.xattrs.insert(pattern),
             Token::UnixConnect(name) => self.unix.connect.insert(name),
             Token::UnixBind(name) => self.unix.bind.insert(name),
+            Token::Syscall(call) => self.syscalls.insert(call),
         }
     }
 
@@ -170,6 +178,7 @@ impl ContainerRules {
         self.xattrs.retain(|pattern| keep(&Token::Xattr(pattern.clone())));
         self.unix.connect.retain(|name| keep(&Token::UnixConnect(name.clone())));
         self.unix.bind.retain(|name| keep(&Token::UnixBind(name.clone())));
+        self.syscalls.retain(|call| keep(&Token::Syscall(*call)));
     }
 }
 
@@ -344,7 +353,7 @@ mod tests {
 
     #[test]
     fn the_types_refuse_fields_that_the_kernel_does_not_enforce() {
-        assert!(serde_json::from_str::<ContainerRules>(r#"{"name":"a","syscalls":["read"]}"#).is_err());
+        assert!(serde_json::from_str::<ContainerRules>(r#"{"name":"a","ulimits":["nofile"]}"#).is_err());
         assert!(serde_json::from_str::<ConnectRule>(r#"{"service":{"name":"db"},"ports":["1/TCP"]}"#).is_err());
     }
 }

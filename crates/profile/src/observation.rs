@@ -122,9 +122,12 @@ impl Observation {
                 if missing.is_empty() { Err(Unresolvable::Granted) } else { Ok(Self::Open(path()?, missing)) }
             }
             Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => Err(Unresolvable::Life),
-            Operation::Socket | Operation::Capability | Operation::Privilege | Operation::Xattr | Operation::UnixBind => {
-                Err(Unresolvable::Key)
-            }
+            Operation::Socket
+            | Operation::Capability
+            | Operation::Privilege
+            | Operation::Xattr
+            | Operation::UnixBind
+            | Operation::Syscall => Err(Unresolvable::Key),
         }
     }
 

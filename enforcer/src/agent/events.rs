@@ -62,6 +62,7 @@ impl Agent {
                 self.containers.remove(&cgroup);
                 self.strangers.remove(&cgroup);
                 self.learner.forget(cgroup);
+                self.record_syscalls();
                 false
             }
             _ => {
@@ -78,6 +79,7 @@ impl Agent {
                 let stale = self.indices.get(&key) != Some(&profile);
                 tracing::info!(container = %key, cgroup, profile, stale, "container made");
                 self.containers.insert(cgroup, key);
+                self.record_syscalls();
                 stale
             }
             Some(Whose::Unknown(_)) => {

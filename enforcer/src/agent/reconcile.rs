@@ -32,6 +32,7 @@ impl Agent {
         self.find_containers()?;
         self.bind_containers()?;
         self.remove_unused(&wanted)?;
+        self.record_syscalls();
         if changed {
             tracing::info!(profiles = self.applied.len(), "profiles in force");
         }

@@ -5,6 +5,7 @@
 
 use btf_rs::Btf;
 use portcullis_api::{ContainerRules, Privilege};
+use std::path::Path;
 
 use super::load::{Hook, PROGRAMS, is_there};
 
@@ -25,6 +26,12 @@ impl Missing {
     #[must_use]
     pub fn of(types: &Btf) -> Self {
         Self::where_not(|hook| is_there(types, hook))
+    }
+
+    /// What the kernel lacks on which the programs with these pins were attached: a program without a hook was not.
+    #[must_use]
+    pub fn of_links(links: &Path) -> Self {
+        Self::where_not(|hook| links.join(hook).exists())
     }
 
     fn where_not(has: impl Fn(&str) -> bool) -> Self {

@@ -8,6 +8,7 @@
 
 mod carry;
 mod error;
+mod recorder;
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -27,6 +28,7 @@ use super::{
 };
 
 pub use error::LoadError;
+pub use recorder::Recorder;
 
 /// The kernel programs, aligned as the ELF parser wants them.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("PORTCULLIS_EBPF_OBJECT"));
@@ -142,44 +144,52 @@ pub fn object_hash() -> String {
 
 /// Makes sure that this agent's programs are attached and pinned, and its maps exist; and what nobody has read of another layout's events.
 ///
-/// `table_chunks` is the capacity for all tables together, for maps that do not exist yet.
+/// `btf` is where the kernel's types are, which are read where something has to be loaded: that takes long. `table_chunks` is the capacity for all
+/// tables together, for maps that do not exist yet.
 ///
 /// # Errors
 /// [`LoadError`]; whatever was attached before still is.
-pub fn ensure(pins: &Pins, types: &btf_rs::Btf, table_chunks: u32) -> Result<(Loaded, Option<RingBuf<MapData>>), LoadError> {
+pub fn ensure(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<(Loaded, Option<RingBuf<MapData>>), LoadError> {
     // Where both are complete, an agent was killed before it could detach the old ones.
     let carried = match pins.others()?.into_iter().find(Other::is_complete) {
-        Some(other) if !pins.is_complete() => Some(carry::over(pins, types, table_chunks, &other)?),
+        Some(other) if !pins.is_complete() => Some(carry::over(pins, &read_types(btf)?, table_chunks, &other)?),
         _ => None,
     };
     let (loaded, unread) = match carried {
         Some((loaded, unread)) => (loaded, Some(unread)),
-        None => (ensure_own(pins, types, table_chunks)?, None),
+        None => (ensure_own(pins, btf, table_chunks)?, None),
     };
     pins.remove(pins.others()?)?;
     Ok((loaded, unread))
 }
 
 /// The same, where nothing of another layout is in force.
-fn ensure_own(pins: &Pins, types: &btf_rs::Btf, table_chunks: u32) -> Result<Loaded, LoadError> {
+fn ensure_own(pins: &Pins, btf: &Path, table_chunks: u32) -> Result<Loaded, LoadError> {
     let hash = object_hash();
     let fresh_maps = !pins.maps().exists();
     let needed = PROGRAMS.iter().filter(|(_, hook)| matches!(hook, Hook::Lsm | Hook::Tracepoint));
-    if !fresh_maps && needed.map(|(program, _)| program).all(|program| pins.links(&hash).join(program).exists()) {
+    if !fresh_maps && needed.map(|(program, _)| *program).chain([recorder::PROGRAM]).all(|program| pins.links(&hash).join(program).exists())
+    {
         return Ok(Loaded::TakenOver);
     }
+    let types = &read_types(btf)?;
     let maps = if fresh_maps { pins.new_maps()? } else { pins.maps() };
     let mut ebpf = load_object(types, &maps, table_chunks, None)?;
     if fresh_maps {
         maps::initialise(&maps)?;
     }
     let links = pins.new_links()?;
-    let verified = attach(&mut ebpf, types, &links, |_| true)?;
+    let mut verified = attach(&mut ebpf, types, &links, |_| true)?;
+    verified.push(recorder::pin(&mut ebpf, &links)?);
     if fresh_maps {
         pins.complete_maps()?;
     }
     pins.complete_links(&hash)?;
     Ok(Loaded::Fresh(verified))
+}
+
+fn read_types(btf: &Path) -> Result<btf_rs::Btf, LoadError> {
+    Ok(btf_rs::Btf::from_file(btf).map_err(fields::FieldError::Btf)?)
 }
 
 /// Makes the object's maps, or opens those that are pinned in `maps`. `old_tasks` is where states of tasks come from.

@@ -25,12 +25,13 @@ pub const NAMES: &[&str] = &[
     "COUNTERS",
     "LOST",
     "SHARES",
+    "SYSCALLS",
     "PODS",
     "NAMES",
     "SCRATCH",
     "EVENTS",
     "TASKS",
-    "GRANTS",
+    "KEPT",
 ];
 
 /// Why a map could not be used.

@@ -1,7 +1,7 @@
 //! The folder below bpffs that holds what outlives the agent.
 //!
 //! ```text
-//!  /sys/fs/bpf/portcullis/v2/            one folder a layout: an agent never opens maps that it does not know
+//!  /sys/fs/bpf/portcullis/v3/            one folder a layout: an agent never opens maps that it does not know
 //!      maps/NAME                         made aside, renamed when it is complete
 //!      carry-N/                          what an agent of another layout must know to carry over what is in the maps
 //!      links-HASH/PROGRAM                HASH names the object, so that an agent sees whether its own programs are attached

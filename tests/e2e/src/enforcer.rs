@@ -183,7 +183,15 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// [`Error::TimedOut`] with the log.
     pub fn wait_for_log(&mut self, seen: usize, part: &str) -> Result<(), Error> {
-        let deadline = Instant::now() + SOON;
+        self.wait_for_log_within(seen, part, SOON)
+    }
+
+    /// The same, of what takes longer.
+    ///
+    /// # Errors
+    /// As [`Enforcer::wait_for_log`].
+    pub fn wait_for_log_within(&mut self, seen: usize, part: &str, limit: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + limit;
         loop {
             let log = self.process.output()?.error_text();
             if log.get(seen..).is_some_and(|new| new.contains(part)) {

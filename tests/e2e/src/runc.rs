@@ -102,6 +102,8 @@ pub struct ContainerBuilder {
     user: u32,
     host_pid: bool,
     image: Option<String>,
+    seccomp: Option<Value>,
+    no_new_privileges: bool,
 }
 
 impl ContainerBuilder {
@@ -156,6 +158,18 @@ impl ContainerBuilder {
     /// Shares the guest's process namespace, as a pod with `hostPID`.
     pub fn host_pid(mut self) -> Self {
         self.host_pid = true;
+        self
+    }
+
+    /// Has this seccomp profile.
+    pub fn seccomp(mut self, profile: Value) -> Self {
+        self.seccomp = Some(profile);
+        self
+    }
+
+    /// May not gain privileges by executing a program, as a pod with `allowPrivilegeEscalation: false`.
+    pub fn no_new_privileges(mut self) -> Self {
+        self.no_new_privileges = true;
         self
     }
 
@@ -234,7 +248,7 @@ impl ContainerBuilder {
         mounts.extend(self.mounts.iter().cloned());
         let namespaces = ["mount", "ipc", "uts"].into_iter().chain((!self.host_pid).then_some("pid"));
         let capabilities = &self.capabilities;
-        json!({
+        let mut config = json!({
             "ociVersion": "1.0.2",
             "hostname": self.id,
             "process": {
@@ -243,6 +257,7 @@ impl ContainerBuilder {
                 "args": self.arguments,
                 "env": environment,
                 "cwd": "/",
+                "noNewPrivileges": self.no_new_privileges,
                 "capabilities": { "bounding": capabilities, "effective": capabilities, "permitted": capabilities },
             },
             "root": { "path": "rootfs", "readonly": false },
@@ -252,7 +267,11 @@ impl ContainerBuilder {
                 "namespaces": namespaces.map(|kind| json!({ "type": kind })).collect::<Vec<_>>(),
                 "resources": { "devices": [{ "allow": true, "access": "rwm" }] },
             },
-        })
+        });
+        if let (Some(profile), Some(linux)) = (&self.seccomp, config.pointer_mut("/linux").and_then(Value::as_object_mut)) {
+            linux.insert("seccomp".to_owned(), profile.clone());
+        }
+        config
     }
 }
 
@@ -277,6 +296,8 @@ impl<'vm> Container<'vm> {
             user: 0,
             host_pid: false,
             image: None,
+            seccomp: None,
+            no_new_privileges: false,
         }
     }
 

@@ -63,18 +63,18 @@ fn another_layout_takes_over_while_workloads_run_and_back(vm: &Vm) -> TestResult
     enforcer.process().output()?;
     let mut other = Enforcer::start_other_layout(vm)?;
     assert!(other.process().output()?.error_text().contains("\"taken_over\":true"));
-    assert_eq!(layouts(vm)?, "v2-other");
+    assert_eq!(layouts(vm)?, "v3-other");
     shell.write(b"/bin/head; echo after $?\n")?;
     assert_eq!(shell.wait_for_line("after", SOON)?, "after 126", "it has its state");
     assert_eq!(session(&other, "/bin/head")?, before, "and its session");
     assert_eq!(container.exec(["/attempt", "write", "/data/file"]).run()?.text(), "allowed");
     let refused = vm.command("portcullis-enforcer").arg("status").run()?;
-    assert!(!refused.success() && refused.error_text().contains("layout v2-other"), "{}", refused.error_text());
+    assert!(!refused.success() && refused.error_text().contains("layout v3-other"), "{}", refused.error_text());
 
     vm.kill(other.pid(), SIGKILL)?;
     other.process().output()?;
     let enforcer = Enforcer::start(vm)?;
-    assert_eq!(layouts(vm)?, "v2");
+    assert_eq!(layouts(vm)?, "v3");
     shell.write(b"/bin/tail; echo back $?\n")?;
     assert_eq!(shell.wait_for_line("back", SOON)?, "back 126");
     assert_eq!(session(&enforcer, "/bin/tail")?, before);
@@ -100,7 +100,7 @@ fn deaths_in_the_middle_of_a_takeover_free_nothing(vm: &Vm) -> TestResult {
         assert_eq!(container.exec(["/attempt", "write", "/data/file"]).run()?.text(), "allowed", "killed after {milliseconds} ms");
     }
     let mut other = Enforcer::start_other_layout(vm)?;
-    assert_eq!(layouts(vm)?, "v2-other");
+    assert_eq!(layouts(vm)?, "v3-other");
     assert_eq!(container.exec(["/attempt", "exec", "/bin/true"]).run()?.text(), "EPERM");
     vm.kill(other.pid(), SIGKILL)?;
     other.process().output()?;
@@ -114,11 +114,11 @@ fn what_cannot_be_carried_over_stays_in_force(vm: &Vm) -> TestResult {
     let container = container(vm, "stays")?;
     vm.kill(enforcer.pid(), SIGKILL)?;
     enforcer.process().output()?;
-    assert!(vm.sh("cd /sys/fs/bpf/portcullis/v2 && rmdir carry-* && mkdir carry-999999")?.success());
+    assert!(vm.sh("cd /sys/fs/bpf/portcullis/v3 && rmdir carry-* && mkdir carry-999999")?.success());
     let other = Enforcer::spawn_other_layout(vm)?.wait(SOON)?;
     assert_eq!(other.code(), Some(1));
     assert!(other.error_text().contains("a release that this one cannot take over from"), "{}", other.error_text());
-    assert_eq!(layouts(vm)?, "v2\nv2-other", "its own folder is empty");
+    assert_eq!(layouts(vm)?, "v3\nv3-other", "its own folder is empty");
     assert_eq!(container.exec(["/attempt", "exec", "/bin/true"]).run()?.text(), "EPERM");
     // Its own release ends it.
     assert!(vm.command("portcullis-enforcer").arg("detach").check()?.contains("nothing is enforced"));

@@ -2,7 +2,7 @@
 
 use crate::{
     BindRule, Capability, ConnectRule, ContainerRules, ExecRule, FileAccess, FileRule, Mode, PathPattern, Ports, Privilege, SocketKind,
-    UnixRules, WorkloadProfile, WorkloadReference, XattrPattern,
+    Syscall, UnixRules, WorkloadProfile, WorkloadReference, XattrPattern,
 };
 use crate::{
     Cidr,
@@ -74,6 +74,8 @@ struct Container<'a> {
     privileges: &'a BTreeSet<Privilege>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     xattrs: &'a BTreeSet<XattrPattern>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    syscalls: &'a BTreeSet<Syscall>,
     #[serde(skip_serializing_if = "Option::is_none")]
     guard: Option<&'a [PathPattern]>,
 }
@@ -134,6 +136,7 @@ impl<'a> Container<'a> {
             sockets: &container.sockets,
             privileges: &container.privileges,
             xattrs: &container.xattrs,
+            syscalls: &container.syscalls,
             guard: container.guard.as_deref(),
         }
     }

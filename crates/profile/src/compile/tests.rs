@@ -76,3 +76,45 @@ fn the_same_rules_in_another_order_are_the_same_table() {
     let other = rules(json!({ "exec": [{ "path": "/b*" }, { "path": "/a" }] }));
     assert_eq!(compile(&one).unwrap(), compile(&other).unwrap());
 }
+
+/// As a large application is learned: programs, libraries, modules, data, temporary files, addresses and ports, beside the trees that are guarded
+/// by default.
+fn learned(count: usize) -> ContainerRules {
+    const SYLLABLES: [&str; 24] = [
+        "ab", "cor", "data", "ex", "form", "gen", "http", "image", "json", "key", "lex", "mail", "net", "op", "proto", "query", "re",
+        "ssl", "text", "util", "vec", "web", "xml", "zip",
+    ];
+    let name = |index: usize| format!("{}{}{}", SYLLABLES[index % 24], SYLLABLES[index / 5 % 24], SYLLABLES[index / 24 % 24]);
+    let (mut exec, mut files, mut connect) = (Vec::new(), Vec::new(), Vec::new());
+    for index in 0..count {
+        let (name, group) = (name(index), index / 10);
+        match index % 10 {
+            0 => exec.push(json!({ "path": format!("/usr/bin/{name}-{group}") })),
+            1..=3 => {
+                files.push(json!({ "path": format!("/usr/lib/x86_64-linux-gnu/lib{name}{group}.so.{}", index % 7), "access": ["map"] }))
+            }
+            4 | 5 => {
+                let path = format!("/usr/lib/python3/dist-packages/{name}/_{group}.cpython-311-x86_64-linux-gnu.so");
+                files.push(json!({ "path": path, "access": ["map"] }));
+            }
+            6 => {
+                files.push(json!({ "path": format!("/var/lib/{name}/main/base/{group}/[0-9]*"), "access": ["write", "create", "delete"] }))
+            }
+            7 => files.push(json!({ "path": format!("/var/log/{name}/{group}.log"), "access": ["write", "create"] })),
+            8 => files.push(json!({ "path": format!("/tmp/{name}-*/{group}"), "access": ["write", "create", "delete"] })),
+            _ => connect.push(json!({ "cidr": format!("10.{}.{}.{}/32", group % 200, index % 251, index % 241), "ports": ["5432/TCP"] })),
+        }
+    }
+    rules(json!({ "exec": exec, "files": files, "connect": connect, "bind": [{ "ports": ["8080/TCP"] }] }))
+}
+
+#[test]
+fn a_learned_profile_of_500_rules_takes_at_most_128_kib_in_the_kernel() {
+    const CHUNK_KIB: usize = portcullis_matcher::CHUNK_SLOTS * 8 / 1024;
+    let rules = learned(500);
+    assert!(Rule::all_of(&rules).count() >= 500);
+    let slots = compile(&rules).unwrap().table.slots().len();
+    let kib = slots.div_ceil(portcullis_matcher::CHUNK_SLOTS) * CHUNK_KIB;
+    println!("{slots} slots, {kib} KiB");
+    assert!(kib <= 128, "{slots} slots, {kib} KiB");
+}

@@ -22,7 +22,7 @@ use std::{
     io::{self, Read},
 };
 
-use super::{LoadError, Loaded, attach, load_object, object_hash};
+use super::{LoadError, Loaded, attach, load_object, object_hash, recorder};
 use crate::kernel::{
     maps::{self, Maps},
     pins::{Other, Pins},
@@ -65,6 +65,7 @@ fn attach_beside(pins: &Pins, types: &btf_rs::Btf, table_chunks: u32, other: &Ot
     load_iterator(&mut ebpf)?;
     carry_tasks(&mut ebpf)?;
     verified.extend(attach(&mut ebpf, types, &links, |name| !FOLLOWERS.contains(&name))?);
+    verified.push(recorder::pin(&mut ebpf, &links)?);
     carry_tasks(&mut ebpf)?;
 
     pins.complete_maps()?;

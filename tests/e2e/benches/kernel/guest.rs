@@ -19,8 +19,10 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 const OUTSIDE: &str = "plain/bench/outside/main";
 /// Iterations of the loop that shows what the clock counts.
 const TURNS: u32 = 10_000_000;
-/// Every folder and file that is opened, beside those that the load makes itself.
-const FILES: &str = "mkdir -p /etc/ssl/private /opt/app/modules /var/log/app /ccccc/ccccc/ccccc
+/// Every folder and file that is opened, beside those that the load makes itself. The profiles, which the agent watches, lie in a file system of
+/// their own, as those of a node do seen from a container: every open in one that is watched costs 166 instructions more, whoever watches.
+const FILES: &str = "mv /profiles /watched && mkdir /profiles && mount -t tmpfs profiles /profiles && mv /watched/* /profiles
+    mkdir -p /etc/ssl/private /opt/app/modules /var/log/app /ccccc/ccccc/ccccc
     touch /opt/app/modules/000000 /var/log/app/error.log /var/log/app/other.log /a /bbbbbbbbbbbbbbbbbbbbbbb /ccccc/ccccc/ccccc/ccccc";
 
 /// Measures every operation in every setting.

@@ -34,6 +34,7 @@ kernel_tests!(machine:
     a_symbolic_link_is_judged_by_its_target,
     an_open_file_is_judged_by_its_name,
     what_was_granted_before_is_not_granted_under_another_name,
+    what_is_kept_of_a_folder_is_not_granted_under_another_name,
     a_program_that_was_renamed_is_judged_by_its_new_name,
     a_bind_mount_over_a_listed_path_needs_mount,
     a_program_that_may_run_may_not_be_overwritten,

@@ -99,6 +99,44 @@ pub(super) fn what_was_granted_before_is_not_granted_under_another_name(vm: &Vm)
     case.end()
 }
 
+/// Where the table has come to is kept with folders; that may not outlive the folder's name, however it changes.
+pub(super) fn what_is_kept_of_a_folder_is_not_granted_under_another_name(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /attempt}, {path: /bin/sleep}]\n    files: [{path: \"/data/dir/**\", access: [write]}]\n";
+    let mut case = Case::new(vm, "folders", rules)?;
+    let root = case.container.rootfs();
+    let files = "for folder in dir unlisted shown; do mkdir data/$folder; for file in a b c d; do touch data/$folder/$file; done; done";
+    assert!(vm.sh(&format!("cd {root} && {files} && chmod -R a+w data"))?.success());
+    // What the node does in the container's mount namespace.
+    let pid = case.container.pid()?;
+    let mount = |words: &str| -> TestResult {
+        vm.command("nsenter").args(["-t", &pid.to_string(), "-m"]).args(words.split(' ')).check()?;
+        Ok(())
+    };
+    case.enforce()?;
+    writes(&case, "/data/dir/a", "allowed", "granted")?;
+    writes(&case, "/data/dir/b", "allowed", "by what is kept of the folder")?;
+    assert!(vm.sh(&format!("mv {root}/data/dir {root}/data/moved"))?.success());
+    writes(&case, "/data/moved/c", "EPERM", "the folder was moved")?;
+    assert!(vm.sh(&format!("mv {root}/data/moved {root}/data/dir"))?.success());
+    writes(&case, "/data/dir/c", "allowed", "and moved back")?;
+    mount("/bin/mount --bind /data/unlisted /data/dir")?;
+    writes(&case, "/data/dir/a", "allowed", "another folder has the name")?;
+    writes(&case, "/data/unlisted/b", "EPERM", "the same folder, by another mount")?;
+    mount("/bin/mount -o move /data/dir /data/shown")?;
+    writes(&case, "/data/shown/a", "EPERM", "the mount was moved, and has a file of which something was kept")?;
+    writes(&case, "/data/shown/c", "EPERM", "and one of which nothing was")?;
+    writes(&case, "/data/dir/d", "allowed", "what was below the mount")?;
+    mount("/bin/umount /data/shown")?;
+    writes(&case, "/data/shown/a", "EPERM", "what was below that one")?;
+    // A file that is mounted by itself has the name of its mount, and not that of its folder and itself.
+    mount("/bin/mount --bind /data/dir/a /data/unlisted/a")?;
+    writes(&case, "/data/unlisted/a", "EPERM", "a listed file, mounted elsewhere")?;
+    mount("/bin/mount --bind /data/unlisted/d /data/dir/d")?;
+    writes(&case, "/data/dir/d", "allowed", "another file, mounted where it is granted")?;
+    writes(&case, "/data/unlisted/d", "EPERM", "the same, by its own name")?;
+    case.end()
+}
+
 /// Two programs in this folder, of which the rules grant `granted`; busybox does not know an applet of that name, and says so: it ran.
 fn told_apart(vm: &Vm, name: &'static str, rules: &'static str, folder: &str) -> TestResult {
     let mut case = Case::new(vm, name, rules)?;
