@@ -85,6 +85,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let health = Arc::new(Health::new(Arc::clone(&metrics)));
         health.set_certificate(CertificateHealth { expires: Some(pair.expires()), reload_error: None });
+        health.renewal_tried(SystemTime::now());
         let pair = Arc::new(CurrentPair::new(pair));
         let settings = args.settings();
         let namespaces = if args.namespace_labels {

@@ -5,7 +5,7 @@
 //! Rights that this needs: `get`, `create` and `patch` on the ValidatingWebhookConfiguration; `get` on the webhook's own namespace.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
@@ -147,7 +147,7 @@ impl Registrar {
     }
 
     async fn round(&self, health: &Health, policies: &Coverage) -> Result<State, RegistrarError> {
-        let (ready, why) = health.readiness(SystemTime::now());
+        let (ready, why) = health.readiness();
         if !ready {
             return Err(RegistrarError::NotReady(why.trim_end().to_owned()));
         }
