@@ -10,8 +10,21 @@
 //!  previous                                                ●────── still trusted ──────────● forgotten
 //! ```
 //!
-//! All of this is decided by [`next_step`], a function of the time and of what the Secret holds: the certificates' own dates are the only clock. A clock
-//! that jumps back changes nothing; one that jumps far ahead makes a new authority, as an expired one does.
+//! All of this is decided by [`next_step`], a function of the time and of what the Secret holds: the certificates' own dates are the only clock.
+//!
+//! # Whose clock
+//!
+//! This server's clock says when a certificate is due, the API server's whether it is valid, and the two may differ by any time. So a certificate has no
+//! first day that could be in the API server's future: it is valid from 1970 on. Who is ahead of others renews too early, which harms nobody:
+//!
+//! | this clock jumps ahead | what happens |
+//! |---|---|
+//! | past two thirds of a certificate's life, or past its end | the same authority signs a new one |
+//! | past two thirds of the authority's life | a next one is prepared; it signs a day later |
+//! | past the authority's end | a new one takes its place; the old one stays trusted as the previous one, since by other clocks it has not ended |
+//!
+//! A clock that jumps back changes nothing: what it made before ends that much later. A clock that is behind by more than a certificate's life makes
+//! certificates that have ended by others' clocks.
 //!
 //! A Secret that is gone, or whose contents cannot be used, is replaced: the certificates that are in use would fail with the next renewal anyway, and
 //! nobody else writes it. The reason is told, for the log. Who replaces it remembers which authority signed its certificate, and has it trusted on as the
@@ -36,8 +49,8 @@ pub const CA_LIFETIME: Duration = Duration::from_secs(365 * DAY.as_secs());
 pub const LEAF_LIFETIME: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// From the time that an authority is trusted until it signs: long enough for every API server to have seen the new bundle.
 pub const OVERLAP: Duration = DAY;
-/// Certificates are valid from a little before they are made, for clocks that are late.
-const BACKDATE: Duration = Duration::from_secs(60 * 60);
+/// The first day of every certificate: long ago by any clock.
+const FIRST_DAY: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// The Secret's keys.
 const CURRENT_CERTIFICATE: &str = "ca.crt";
@@ -97,9 +110,8 @@ pub fn next_step(now: SystemTime, authority: Option<&Authority>) -> Step {
     if now >= current.certificate.expires() {
         return if next.as_ref().is_some_and(|next| now < next.certificate.expires()) { Step::Promote } else { Step::Create };
     }
-    if let Some(previous) = previous
-        && (now >= previous.expires() || age(&current.certificate) >= OVERLAP.saturating_add(LEAF_LIFETIME).saturating_add(DAY))
-    {
+    // Not sooner if it has expired: by the API server's clock it may not have, and others may serve with it.
+    if previous.is_some() && age(&current.certificate) >= OVERLAP.saturating_add(LEAF_LIFETIME).saturating_add(DAY) {
         return Step::Forget;
     }
     match next {
@@ -131,7 +143,8 @@ impl Authority {
     pub fn after(self, step: Step, now: SystemTime) -> Result<Self, IssueError> {
         match (step, self.next) {
             (Step::Keep, next) => Ok(Self { next, ..self }),
-            (Step::Create, _) => Self::create(now),
+            // It has expired by this clock, and perhaps by no other: certificates that are in use must not fail for that.
+            (Step::Create, _) => Ok(Self { previous: Some(self.current.certificate), ..Self::create(now)? }),
             (Step::Prepare, _) | (Step::Promote, None) => Ok(Self { next: Some(Ca::create(now)?), ..self }),
             (Step::Promote, Some(next)) => Ok(Self { current: next, next: None, previous: Some(self.current.certificate) }),
             (Step::Forget, next) => Ok(Self { next, previous: None, ..self }),
@@ -166,6 +179,17 @@ impl Authority {
         [Some(&self.current.certificate), next, self.previous.as_ref()].into_iter().flatten().map(CaCertificate::pem).collect()
     }
 
+    /// When the authority that signs expires.
+    pub const fn expires(&self) -> SystemTime {
+        self.current.certificate.expires()
+    }
+
+    /// Whether who signed a certificate is trusted.
+    pub fn trusts(&self, leaf: &Leaf) -> bool {
+        let others = [self.next.as_ref().map(|next| &next.certificate), self.previous.as_ref()];
+        others.into_iter().flatten().chain([&self.current.certificate]).any(|trusted| trusted.pem() == leaf.issuer())
+    }
+
     /// Signs a server's certificate with the current authority.
     ///
     /// # Errors
@@ -184,7 +208,7 @@ impl Authority {
     /// than `settling`, so that there may be API servers and replicas that have not heard of it.
     pub fn spares(&self, leaf: &Leaf, settling: Duration, now: SystemTime) -> bool {
         let age = |created: SystemTime| now.duration_since(created).unwrap_or(Duration::ZERO);
-        let trusted = self.previous.as_ref().is_some_and(|previous| previous.pem() == leaf.issuer() && now < previous.expires());
+        let trusted = self.previous.as_ref().is_some_and(|previous| previous.pem() == leaf.issuer());
         trusted && age(self.current.certificate.created()) < settling && age(leaf.created()) < leaf.lifetime() * 2 / 3
     }
 }

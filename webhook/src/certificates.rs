@@ -8,7 +8,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -33,6 +33,8 @@ use stored::{StoreError, Stored};
 
 /// How often the source is looked at. The kubelet takes up to a minute to bring a changed Secret into a pod.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// A clock that gets ahead by more than this from one look to the next was set, or stood still while the process was suspended.
+const JUMP: Duration = Duration::from_secs(60);
 
 /// Why a certificate and key cannot be used.
 #[derive(Debug, Error)]
@@ -66,6 +68,9 @@ pub enum CertificateError {
     /// The authority that should sign.
     #[error("the authority cannot be used: {0}")]
     Authority(#[from] ContentsError),
+    /// What it signed would have expired, too.
+    #[error("the authority has expired")]
+    AuthorityExpired,
     /// Signing.
     #[error(transparent)]
     Issue(#[from] IssueError),
@@ -257,16 +262,29 @@ impl Source {
 pub async fn follow(mut source: Source, current: Arc<CurrentPair>, trusted: Arc<Trusted>, health: Arc<Health>) {
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut last = (SystemTime::now(), Instant::now());
     loop {
         ticks.tick().await;
         let mut bundle = trusted.lock().await;
-        follow_once(&mut source, SystemTime::now(), &current, &health).await;
+        let now = SystemTime::now();
+        if let Some(jump) = jump(last, (now, Instant::now())) {
+            warn!(seconds = jump.as_secs(), "the clock jumped ahead; certificates are renewed by what it says now");
+        }
+        last = (now, Instant::now());
+        follow_once(&mut source, now, &current, &health).await;
+        health.renewal_tried(now);
         let now = source.bundle();
         if now.is_some() && *bundle != now {
             *bundle = now;
             trusted.changed.notify_one();
         }
     }
+}
+
+/// By how much the clock got ahead of the time that passed, if it is worth a word.
+fn jump((last, last_passed): (SystemTime, Instant), (now, passed): (SystemTime, Instant)) -> Option<Duration> {
+    let elapsed = passed.saturating_duration_since(last_passed);
+    now.duration_since(last).ok()?.checked_sub(elapsed).filter(|jump| *jump > JUMP)
 }
 
 async fn follow_once(source: &mut Source, now: SystemTime, current: &CurrentPair, health: &Health) {

@@ -1,7 +1,8 @@
 //! HTTP for the kubelet's probes and for Prometheus, on a port of its own without TLS: `GET /livez`, `/readyz` and `/metrics`.
 //!
 //! Alive is whoever answers. Ready is who should get reviews: not one that is shutting down, not one that has yet to learn what namespaces ask for or which policies there are, and
-//! not one whose certificate has expired, since the API server would refuse it. A certificate that could not be reloaded is only reported, in the text: the previous one serves, and were it a reason to be
+//! not one whose certificate has expired, since the API server would refuse it. Expired is what had expired when it was last tried to renew it, which is
+//! every second: where the clock jumps past a certificate's end, there is a new one before anybody is told that there was none. A certificate that could not be reloaded is only reported, in the text: the previous one serves, and were it a reason to be
 //! unready, one wrong Secret would take all replicas away at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ pub struct Health {
     namespaces_unknown: AtomicBool,
     policies_unknown: AtomicBool,
     certificate: RwLock<CertificateHealth>,
+    renewal_tried: RwLock<Option<SystemTime>>,
     metrics: Arc<Metrics>,
 }
 
@@ -73,13 +75,18 @@ impl Health {
         *self.certificate.write().unwrap_or_else(PoisonError::into_inner) = certificate;
     }
 
+    /// Reports that the certificate would have been renewed, had it been due at `now` and possible.
+    pub fn renewal_tried(&self, now: SystemTime) {
+        *self.renewal_tried.write().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
     /// What is known of the certificate.
     pub fn certificate(&self) -> CertificateHealth {
         self.certificate.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether reviews should be sent here, and a text about it.
-    pub fn readiness(&self, now: SystemTime) -> (bool, String) {
+    pub fn readiness(&self) -> (bool, String) {
         if self.stopping.load(Ordering::Relaxed) {
             return (false, "stopping\n".to_owned());
         }
@@ -90,9 +97,10 @@ impl Health {
             return (false, "policies: not known yet\n".to_owned());
         }
         let certificate = self.certificate();
+        let tried = *self.renewal_tried.read().unwrap_or_else(PoisonError::into_inner);
         match certificate.expires {
             None => return (false, "certificate: none yet\n".to_owned()),
-            Some(expires) if expires <= now => return (false, "certificate: expired\n".to_owned()),
+            Some(expires) if tried.is_some_and(|tried| expires <= tried) => return (false, "certificate: expired\n".to_owned()),
             Some(_) => {}
         }
         match certificate.reload_error {
@@ -113,7 +121,7 @@ async fn scrape(State(metrics): State<Arc<Metrics>>) -> ([(HeaderName, &'static 
 }
 
 async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, String) {
-    let (ready, text) = health.readiness(SystemTime::now());
+    let (ready, text) = health.readiness();
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text)
 }
 
@@ -127,20 +135,25 @@ mod tests {
     fn is_ready_exactly_while_it_has_a_certificate_and_is_not_stopping() {
         let health = Health::default();
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
-        assert_eq!(health.readiness(now), (false, "certificate: none yet\n".to_owned()));
+        assert_eq!(health.readiness(), (false, "certificate: none yet\n".to_owned()));
         health.set_certificate(CertificateHealth { expires: Some(now + Duration::from_secs(1)), reload_error: None });
-        assert_eq!(health.readiness(now), (true, "ok\n".to_owned()));
-        assert_eq!(health.readiness(now + Duration::from_secs(1)), (false, "certificate: expired\n".to_owned()));
+        assert_eq!(health.readiness(), (true, "ok\n".to_owned()));
+        health.renewal_tried(now);
+        assert!(health.readiness().0);
+        health.renewal_tried(now + Duration::from_secs(1));
+        assert_eq!(health.readiness(), (false, "certificate: expired\n".to_owned()));
+        health.set_certificate(CertificateHealth { expires: Some(now + Duration::from_secs(2)), reload_error: None });
+        assert!(health.readiness().0, "it was renewed");
         health.await_namespaces();
-        assert_eq!(health.readiness(now), (false, "namespaces: not known yet\n".to_owned()));
+        assert_eq!(health.readiness(), (false, "namespaces: not known yet\n".to_owned()));
         health.namespaces_known();
-        assert!(health.readiness(now).0);
+        assert!(health.readiness().0);
         health.await_policies();
-        assert_eq!(health.readiness(now), (false, "policies: not known yet\n".to_owned()));
+        assert_eq!(health.readiness(), (false, "policies: not known yet\n".to_owned()));
         health.policies_known();
-        assert!(health.readiness(now).0);
+        assert!(health.readiness().0);
         health.stop();
-        assert_eq!(health.readiness(now), (false, "stopping\n".to_owned()));
+        assert_eq!(health.readiness(), (false, "stopping\n".to_owned()));
     }
 
     #[test]
@@ -148,6 +161,6 @@ mod tests {
         let health = Health::default();
         let now = SystemTime::UNIX_EPOCH;
         health.set_certificate(CertificateHealth { expires: Some(now + Duration::from_secs(1)), reload_error: Some("no key".to_owned()) });
-        assert_eq!(health.readiness(now), (true, "ok\ncertificate: the previous one is in use: no key\n".to_owned()));
+        assert_eq!(health.readiness(), (true, "ok\ncertificate: the previous one is in use: no key\n".to_owned()));
     }
 }

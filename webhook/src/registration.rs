@@ -46,6 +46,9 @@ const OPEN: &str = "fail-open.portcullis.dev";
 const LABELS: &str = "namespace-labels.portcullis.dev";
 const POLICIES: &str = "policies.portcullis.dev";
 
+/// Where a certificate ends in PEM.
+const CERTIFICATE_END: &str = "-----END CERTIFICATE-----";
+
 /// The label that the API server gives every namespace, with its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
@@ -160,6 +163,15 @@ impl Registration {
         };
         json!({"key": FAILURE_POLICY_LABEL, "operator": operator, "values": [value]})
     }
+}
+
+/// The bundle of `existing`, where it is ours and more: another replica has heard of an authority before us, and was told to have it trusted.
+pub fn newer_bundle(existing: &ValidatingWebhookConfiguration, ours: &str) -> Option<String> {
+    let mut bundles = existing.webhooks.iter().flatten().map(|webhook| webhook.client_config.ca_bundle.as_ref());
+    let first = bundles.next()??;
+    let text = std::str::from_utf8(&first.0).ok()?;
+    let has_ours = ours.split_inclusive(CERTIFICATE_END).all(|certificate| text.contains(certificate.trim()));
+    (has_ours && bundles.all(|other| other == Some(first))).then(|| text.to_owned())
 }
 
 /// What is to be done about a configuration.

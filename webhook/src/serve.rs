@@ -85,6 +85,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let health = Arc::new(Health::new(Arc::clone(&metrics)));
         health.set_certificate(CertificateHealth { expires: Some(pair.expires()), reload_error: None });
+        health.renewal_tried(SystemTime::now());
         let pair = Arc::new(CurrentPair::new(pair));
         let settings = args.settings();
         let namespaces = if args.namespace_labels {
@@ -214,7 +215,8 @@ async fn registrar(
     let registration = args.register.registration(configuration, args.home(), args.namespace_labels);
     let (Some(registration), Some(name)) = (registration, args.register.server_name()) else { return Ok(None) };
     let oneself = Oneself { address, name, identity };
-    Ok(Some(Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted, policies)))
+    let registrar = Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted, policies);
+    Ok(Some(registrar.beside_publishers(args.tls.tls_secret.is_some())))
 }
 
 /// Reads the policies of files, or makes ready to follow those of the API server.

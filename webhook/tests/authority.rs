@@ -166,3 +166,20 @@ async fn keeps_its_certificate_while_the_api_server_refuses() {
     assert!(objects.get(SECRET).is_some());
     assert!(stored.renew(start() + Duration::from_secs(240)).await.unwrap().is_some());
 }
+
+#[tokio::test]
+async fn a_clock_that_jumps_past_the_authoritys_end_loses_nobody() {
+    let (objects, store) = cluster().await;
+    let names = || vec!["webhook.svc".to_owned()];
+    let (mut other, _) = Stored::open(store.clone(), names(), INTERVAL, start()).await.unwrap();
+    let (mut stored, before) = Stored::open(store, names(), INTERVAL, start()).await.unwrap();
+    let old = bundle(&objects);
+    let ahead = start() + CA_LIFETIME * 2;
+    let after = stored.renew(ahead).await.unwrap().expect("the certificate has expired by this clock");
+    assert!(after.expires() > ahead && before.expires() < ahead);
+    let both = bundle(&objects);
+    assert!(both.ends_with(&old) && both != old, "both are trusted");
+    assert!(stored.renew(ahead + INTERVAL).await.unwrap().is_none());
+    assert!(other.renew(start() + INTERVAL).await.unwrap().is_none(), "who has the right time serves on");
+    assert_eq!(bundle(&objects), both);
+}

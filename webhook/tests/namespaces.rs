@@ -42,11 +42,11 @@ async fn follow(namespaces: &[(&str, Value)]) -> Follower {
     let health = Arc::new(Health::default());
     health.set_certificate(CertificateHealth { expires: Some(SystemTime::now() + Duration::from_secs(60)), reload_error: None });
     health.await_namespaces();
-    assert!(!health.readiness(SystemTime::now()).0);
+    assert!(!health.readiness().0);
     let (follower, follower_health) = (Arc::clone(&labelled), Arc::clone(&health));
     tokio::spawn(async move { follower.follow(&follower_health).await });
     let follower = Follower { api, namespaces: Namespaces::Labelled(labelled), health };
-    until(async || follower.health.readiness(SystemTime::now()).0).await;
+    until(async || follower.health.readiness().0).await;
     follower
 }
 

@@ -54,7 +54,7 @@ impl Webhook {
         let health = Arc::new(Health::new(Arc::clone(&metrics)));
         health.set_certificate(CertificateHealth { expires: Some(SystemTime::now() + Duration::from_secs(60)), reload_error: None });
         health.await_policies();
-        assert!(!health.readiness(SystemTime::now()).0);
+        assert!(!health.readiness().0);
         let settings = Settings {
             defaults: Standards::enforcing("privileged".parse().unwrap()),
             exemptions: Exemptions::default(),
@@ -66,7 +66,7 @@ impl Webhook {
         let follower = Follower::new(client, follows, policies, Arc::clone(&health), Arc::clone(&metrics));
         tokio::spawn(follower.run());
         let webhook = Self { api, router: routes::router(service), health, metrics };
-        webhook.until(async || webhook.health.readiness(SystemTime::now()).0).await;
+        webhook.until(async || webhook.health.readiness().0).await;
         webhook
     }
 

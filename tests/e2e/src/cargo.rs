@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -24,6 +25,15 @@ pub fn static_binary(package: &str, program: &str) -> Result<PathBuf, Error> {
     build(package, program, &[], "debug")
 }
 
+/// The same with the C library of this machine, in the workspace's own target folder: for what has to get between the two.
+///
+/// # Errors
+/// [`Error::Build`] with the compiler's output.
+pub fn dynamic_binary(package: &str, program: &str) -> Result<PathBuf, Error> {
+    run_cargo(program, Command::new(cargo()).args(["build", "--quiet", "--package", package, "--bin", program]))?;
+    Ok(target().join("debug").join(program))
+}
+
 /// The same with a feature of the package, for a target that only that feature has.
 ///
 /// # Errors
@@ -41,21 +51,36 @@ pub fn optimised_static_binary(package: &str, program: &str) -> Result<PathBuf, 
 }
 
 fn build(package: &str, program: &str, arguments: &[&str], folder: &str) -> Result<PathBuf, Error> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."));
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |target| root.join(target)).join("guest");
-    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(root)
+    let target = target().join("guest");
+    let mut command = Command::new(cargo());
+    command
         .args(["build", "--quiet", "--package", package, "--bin", program, "--target", TARGET, "--target-dir"])
         .arg(&target)
         .args(arguments)
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS)
         // The guest's processor is emulated: what takes longer to compile runs many times there.
-        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-        .output()
-        .map_err(|source| Error::Io { doing: "run cargo".to_owned(), source })?;
-    if !output.status.success() {
-        let output = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Error::Build { program: program.to_owned(), output });
-    }
+        .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    run_cargo(program, &mut command)?;
     Ok(target.join(TARGET).join(folder).join(program))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new("."))
+}
+
+/// The workspace's target folder.
+fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
+}
+
+fn cargo() -> OsString {
+    env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn run_cargo(program: &str, command: &mut Command) -> Result<(), Error> {
+    let output = command.current_dir(root()).output().map_err(|source| Error::Io { doing: "run cargo".to_owned(), source })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Build { program: program.to_owned(), output: String::from_utf8_lossy(&output.stderr).into_owned() })
 }

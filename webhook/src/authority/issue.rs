@@ -8,7 +8,7 @@ use rcgen::{
 use thiserror::Error;
 
 use super::pem::PrivateKey;
-use super::{BACKDATE, CA_LIFETIME, Ca, CaCertificate, LEAF_LIFETIME};
+use super::{CA_LIFETIME, Ca, CaCertificate, FIRST_DAY, LEAF_LIFETIME};
 
 /// Why a certificate cannot be made.
 #[derive(Debug, Error)]
@@ -68,10 +68,6 @@ fn later(time: SystemTime, by: Duration) -> SystemTime {
     time.checked_add(by).unwrap_or(time)
 }
 
-fn earlier(time: SystemTime, by: Duration) -> SystemTime {
-    time.checked_sub(by).unwrap_or(SystemTime::UNIX_EPOCH)
-}
-
 impl Ca {
     pub(super) fn create(now: SystemTime) -> Result<Self, IssueError> {
         let now = whole_seconds(now);
@@ -81,7 +77,7 @@ impl Ca {
         params.distinguished_name = named(&format!("Portcullis webhook CA {seconds}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-        params.not_before = earlier(now, BACKDATE).into();
+        params.not_before = FIRST_DAY.into();
         params.not_after = later(now, CA_LIFETIME).into();
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
@@ -97,7 +93,7 @@ impl Ca {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        params.not_before = earlier(now, BACKDATE).into();
+        params.not_before = FIRST_DAY.into();
         params.not_after = expires.into();
         let issuer = Issuer::from_ca_cert_pem(self.certificate.pem(), KeyPair::from_pem(self.key.pem())?)?;
         let key = KeyPair::generate()?;

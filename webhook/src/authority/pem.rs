@@ -8,7 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::BACKDATE;
+use super::{CA_LIFETIME, FIRST_DAY};
 
 /// An authority's certificate.
 #[derive(Debug, Clone)]
@@ -45,9 +45,9 @@ impl CaCertificate {
         &self.pem
     }
 
-    /// When it was made.
+    /// When it was made: where its first day does not tell, as with those that are made here, its last day does.
     pub fn created(&self) -> SystemTime {
-        self.not_before.checked_add(BACKDATE).unwrap_or(self.not_before)
+        if self.not_before > FIRST_DAY { self.not_before } else { self.not_after.checked_sub(CA_LIFETIME).unwrap_or(FIRST_DAY) }
     }
 
     /// When it expires.

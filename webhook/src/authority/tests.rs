@@ -110,6 +110,32 @@ fn a_clock_that_jumps_back_changes_nothing_and_one_that_jumps_ahead_starts_anew(
 }
 
 #[test]
+fn what_a_clock_that_is_ahead_makes_is_accepted_by_one_that_is_right() {
+    let old = Authority::create(start()).unwrap();
+    let in_use = old.sign(&names(), start()).unwrap();
+    for ahead in [LEAF_LIFETIME * 2 / 3, LEAF_LIFETIME + days(1), CA_LIFETIME + days(1), days(20_000)] {
+        let then = start() + ahead;
+        let step = next_step(then, Some(&old));
+        assert_eq!(step == Step::Create, ahead > CA_LIFETIME);
+        let new = Authority::read(&old.clone().after(step, then).unwrap().write()).unwrap();
+        assert!(new.outdates(&in_use, then));
+        let leaf = new.sign(&names(), then).unwrap();
+        for clock in [start(), then] {
+            assert!(accepts(&new.bundle(), &leaf, clock), "{ahead:?} ahead");
+        }
+        assert!(new.trusts(&in_use) && accepts(&new.bundle(), &in_use, start()), "other replicas serve on, {ahead:?} ahead");
+        assert_eq!(next_step(then, Some(&new)), Step::Keep, "and are not forgotten at the next look");
+    }
+}
+
+#[test]
+fn what_was_made_tells_when_it_was_made() {
+    let read = |authority: &Authority| CaCertificate::from_pem(authority.bundle().as_bytes()).unwrap();
+    let authority = read(&Authority::create(start()).unwrap());
+    assert_eq!((authority.created(), authority.lifetime()), (start(), CA_LIFETIME));
+}
+
+#[test]
 fn an_expired_authority_gives_way_to_the_one_that_was_prepared() {
     let authority = Authority::create(start()).unwrap().after(Step::Prepare, start() + days(300)).unwrap();
     assert_eq!(next_step(start() + days(366), Some(&authority)), Step::Promote);

@@ -1,7 +1,8 @@
 //! Certificates that this server signs for itself, with an authority from a mounted Secret.
 //!
 //! The certificate is in memory only and short-lived. It is signed anew when two thirds of its life are over or another authority signs; the time is
-//! looked at with every poll, so that a process that was paused misses nothing.
+//! looked at with every poll, so that a process that was paused misses nothing. An authority that has expired by this clock signs nothing: a certificate of
+//! it would be no better than the one in use, which by the caller's clock may be valid.
 
 use std::fs;
 use std::path::PathBuf;
@@ -58,6 +59,9 @@ impl Signed {
         if !authority.outdates(&self.leaf, now) {
             return Ok(None);
         }
+        if now >= authority.expires() {
+            return Err(CertificateError::AuthorityExpired);
+        }
         let leaf = authority.sign(&self.names, now)?;
         let pair = Pair::from_pem(leaf.chain().as_bytes(), leaf.key().as_bytes())?;
         self.leaf = leaf;
@@ -106,6 +110,19 @@ mod tests {
         assert!(signed.renew(later).unwrap().is_none(), "the next authority does not sign yet");
         store(&folder, &prepared.after(Step::Promote, later).unwrap());
         assert!(signed.renew(later).unwrap().is_some());
+    }
+
+    #[test]
+    fn an_authority_that_has_expired_signs_nothing_and_that_is_told_once() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000);
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::create(now).unwrap();
+        store(&folder, &authority);
+        let (mut signed, _) = Signed::open(folder.path().to_owned(), vec!["webhook.svc".to_owned()], now).unwrap();
+        assert_eq!(signed.renew(authority.expires()).unwrap_err().to_string(), "the authority has expired");
+        assert!(signed.renew(authority.expires()).unwrap().is_none());
+        store(&folder, &Authority::create(authority.expires()).unwrap());
+        assert!(signed.renew(authority.expires()).unwrap().is_some());
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! put the authorities to trust into the webhook configuration, and sign a certificate of its own if the one in use is due. A write carries the
 //! version that was read, so of two replicas that take a step at once one fails, reads again and finds it done. Nothing here needs a leader.
 //!
+//! What an API server has to hear of first, it is given a moment to: where another authority is to sign and the certificate in use is trusted, the new
+//! one is used only [`HEARING`] after the bundle was published. If the certificate has truly expired, that moment is lost; if only this server's clock
+//! says so, no request is.
+//!
 //! Rights that this needs: `get`, `create` and `update` on the Secret; `get` and `patch` on the ValidatingWebhookConfiguration.
 
 use std::time::{Duration, SystemTime};
@@ -22,6 +26,8 @@ use crate::authority::{Authority, IssueError, Leaf, Step, next_step};
 
 /// A new authority that nobody was told of before signs after so many looks: by then every replica has seen it, and published it.
 const SETTLING_INTERVALS: u32 = 4;
+/// From the time that a bundle is published until a certificate that needs it is used. API servers watch what is published, and hear of it at once.
+const HEARING: Duration = Duration::from_secs(2);
 /// How often a write is tried that others get in the way of. There are only a few replicas.
 const ATTEMPTS: usize = 8;
 /// Who the API server says has set the bundle.
@@ -210,9 +216,12 @@ impl Stored {
         }
         self.looked = now;
         let authority = self.store.keep_up(now, Some(&self.leaf)).await?;
-        self.bundle = authority.bundle();
+        let is_new = std::mem::replace(&mut self.bundle, authority.bundle()) != self.bundle;
         if !authority.outdates(&self.leaf, now) || authority.spares(&self.leaf, self.interval.saturating_mul(SETTLING_INTERVALS), now) {
             return Ok(None);
+        }
+        if is_new && authority.trusts(&self.leaf) {
+            tokio::time::sleep(HEARING.min(self.interval)).await;
         }
         let leaf = authority.sign(&self.names, now)?;
         let pair = Pair::from_pem(leaf.chain().as_bytes(), leaf.key().as_bytes())?;

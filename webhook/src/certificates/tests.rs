@@ -112,3 +112,12 @@ fn tells_once_that_files_are_gone() {
     assert!(files.reread().unwrap_err().to_string().starts_with("cannot read "));
     assert!(files.reread().unwrap().is_none());
 }
+
+#[test]
+fn a_clock_that_jumps_ahead_is_told_from_one_that_goes_on_or_jumps_back() {
+    let (start, passed) = (SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000), Instant::now());
+    let hour = Duration::from_secs(60 * 60);
+    assert_eq!(jump((start, passed), (start + hour, passed)), Some(hour));
+    assert_eq!(jump((start, passed), (start + hour, passed + hour)), None, "it took that long");
+    assert_eq!(jump((start, passed), (start - hour, passed)), None);
+}

@@ -5,7 +5,7 @@
 //! Rights that this needs: `get`, `create` and `patch` on the ValidatingWebhookConfiguration; `get` on the webhook's own namespace.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::answer::{AnswerError, Oneself};
-use super::{Due, Registration, due};
+use super::{Due, Registration, due, newer_bundle};
 use crate::certificates::Trusted;
 use crate::health::Health;
 use crate::policies::Policies;
@@ -78,6 +78,8 @@ pub struct Registrar {
     home: Option<String>,
     oneself: Oneself,
     trusted: Arc<Trusted>,
+    /// Whether replicas publish what they trust beside this, each as soon as it hears of it.
+    is_published: bool,
     policies: Arc<Policies>,
 }
 
@@ -98,7 +100,22 @@ impl Registrar {
         trusted: Arc<Trusted>,
         policies: Arc<Policies>,
     ) -> Self {
-        Self { registration, configurations: Api::all(client.clone()), namespaces: Api::all(client), home, oneself, trusted, policies }
+        Self {
+            registration,
+            configurations: Api::all(client.clone()),
+            namespaces: Api::all(client),
+            home,
+            oneself,
+            trusted,
+            is_published: false,
+            policies,
+        }
+    }
+
+    /// The same, beside replicas that publish what is to be trusted: what one of them has added is left as it is.
+    #[must_use]
+    pub fn beside_publishers(self, is_published: bool) -> Self {
+        Self { is_published, ..self }
     }
 
     /// Registers as soon as `health` says ready, and keeps it so.
@@ -147,7 +164,7 @@ impl Registrar {
     }
 
     async fn round(&self, health: &Health, policies: &Coverage) -> Result<State, RegistrarError> {
-        let (ready, why) = health.readiness(SystemTime::now());
+        let (ready, why) = health.readiness();
         if !ready {
             return Err(RegistrarError::NotReady(why.trim_end().to_owned()));
         }
@@ -157,9 +174,10 @@ impl Registrar {
         self.oneself.answers(bundle).await?;
         let owner = self.owner().await?;
         let owner = owner.as_ref().map(|(name, uid)| (name.as_str(), uid.as_str()));
-        let mut wanted = self.registration.configuration(bundle, owner, policies);
         let name = &self.registration.name;
         let existing = self.configurations.get_opt(name).await.map_err(cannot("read the webhook configuration"))?;
+        let newer = existing.as_ref().filter(|_| self.is_published).and_then(|existing| newer_bundle(existing, bundle));
+        let mut wanted = self.registration.configuration(newer.as_deref().unwrap_or(bundle), owner, policies);
         match due(existing.as_ref(), &wanted) {
             Due::Nothing => Ok(State::Registered),
             Due::HandsOff => Ok(State::HandsOff),

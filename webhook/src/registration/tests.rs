@@ -126,3 +126,16 @@ fn what_policies_are_for_is_asked_for_as_long_as_they_are() {
     assert!(covers(&serde_json::to_value(read(&configuration)).unwrap(), &configuration));
     assert_eq!(due(Some(&read(&configuration)), &wanted()), Due::Apply, "they are gone");
 }
+
+#[test]
+fn what_another_replica_had_trusted_beside_ours_is_newer() {
+    let pem = |name: &str| format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n");
+    let existing = |bundle: &str| read(&registration().configuration(bundle, None, &Coverage::new()));
+    let (old, new) = (pem("old"), pem("new"));
+    let both = format!("{new}{old}");
+    assert_eq!(newer_bundle(&existing(&both), &old).as_deref(), Some(both.as_str()));
+    assert_eq!(newer_bundle(&existing(&new), &old), None, "ours is not trusted");
+    let mut mixed = existing(&both);
+    mixed.webhooks.as_mut().unwrap()[1].client_config.ca_bundle = None;
+    assert_eq!(newer_bundle(&mixed, &old), None, "not everywhere");
+}

@@ -94,9 +94,10 @@ pub(crate) struct Upstream {
     pub(crate) pod: Value,
 }
 
-/// The project's folder. Packages that use these fixtures are two folders deep in it.
+/// The project's folder. Packages that use these fixtures are in it.
 fn project() -> PathBuf {
-    fs::canonicalize(env!("CARGO_MANIFEST_DIR")).unwrap().join("../..")
+    let package = fs::canonicalize(env!("CARGO_MANIFEST_DIR")).unwrap();
+    package.ancestors().find(|folder| folder.join("crates/admission/tests/fixtures").is_dir()).unwrap().to_owned()
 }
 
 /// Pod Security Admission's fixtures, if they lie beside the project.

@@ -1,7 +1,13 @@
 //! Any text compiles or is refused, and what compiles gives a value or an error within its budget, about any object.
 //!
 //! `cargo +nightly fuzz run evaluate`, in `crates/cel`. The input is an expression, a zero byte, and the JSON that it is about; without the latter,
-//! it is about a small object. The words of the language are in `fuzz/words.dict`: add `-- -dict=fuzz/words.dict`.
+//! it is about a small object. The words of the language are in `fuzz/words.dict`: add `-- -dict=fuzz/words.dict`. The expressions that Kubernetes was asked
+//! about are good seeds:
+//!
+//! ```text
+//! mkdir -p fuzz/corpus/evaluate
+//! grep -v '^#' tests/kubernetes/expressions.txt | split -l 1 -a 4 - fuzz/corpus/evaluate/seed-
+//! ```
 
 #![no_main]
 

@@ -4,6 +4,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod certificates;
+mod clocks;
 mod converted;
 mod differential;
 #[path = "../../../../crates/admission/tests/support/fixtures.rs"]

@@ -5,6 +5,7 @@
 //!   test ──► API server ──► Service (ExternalName) ──► Front, in kube-proxy's place ──► portcullis-webhook, one or more
 //! ```
 
+mod clock;
 mod front;
 mod load;
 mod objects;
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 
 use portcullis_e2e::cluster::{Cluster, Components};
 
+pub(crate) use clock::Clock;
 pub(crate) use front::Front;
 pub(crate) use load::Load;
 pub(crate) use objects::{deployment, pod, privileged};

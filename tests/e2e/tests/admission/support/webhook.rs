@@ -6,14 +6,15 @@ use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use portcullis_e2e::cargo::static_binary;
+use portcullis_e2e::Error;
+use portcullis_e2e::cargo::{dynamic_binary, static_binary};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-use super::{Front, Scene, cluster};
+use super::{Clock, Front, Scene, cluster};
 
 /// How long the webhook may take for what it says in its log.
 const SOON: Duration = Duration::from_secs(60);
@@ -33,27 +34,36 @@ struct Log {
 impl Webhook {
     /// Starts a replica behind `front`, with an authority in a Secret, that registers itself for the scene's namespaces.
     pub(crate) async fn start(scene: &Scene, front: &Front, arguments: &[&str]) -> Self {
+        Self::start_stored(scene, front, None, arguments).await
+    }
+
+    /// The same, by a clock of its own.
+    pub(crate) async fn start_by(clock: &Clock, scene: &Scene, front: &Front) -> Self {
+        Self::start_stored(scene, front, Some(clock), &[]).await
+    }
+
+    async fn start_stored(scene: &Scene, front: &Front, clock: Option<&Clock>, arguments: &[&str]) -> Self {
         let system = scene.system();
         let secret = format!("{system}/authority");
         let name = format!("webhook.{system}.svc");
         let mut all = vec!["--tls-secret", &secret, "--tls-name", &name, "--tls-secret-interval", "1"];
         all.extend(arguments);
-        Self::start_registered(scene, front, &all).await
+        Self::launch(scene, front, clock, &registering(scene, front, &all)).await
     }
 
     /// The same, with a certificate from elsewhere.
     pub(crate) async fn start_registered(scene: &Scene, front: &Front, arguments: &[&str]) -> Self {
-        let service = format!("{}/webhook:{}", scene.system(), front.port());
-        let configuration = format!("portcullis-{}", scene.id());
-        let namespaces = format!("portcullis-test={}", scene.id());
-        let mut all = vec!["--webhook-configuration", &configuration, "--register-service", &service, "--register-namespaces", &namespaces];
-        all.extend(arguments);
-        Self::behind(scene, front, &all).await
+        Self::launch(scene, front, None, &registering(scene, front, arguments)).await
     }
 
     /// Starts a replica with these arguments behind `front`.
     pub(crate) async fn behind(scene: &Scene, front: &Front, arguments: &[&str]) -> Self {
-        let webhook = Self::spawn(scene, arguments).await;
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        Self::launch(scene, front, None, &arguments).await
+    }
+
+    async fn launch(scene: &Scene, front: &Front, clock: Option<&Clock>, arguments: &[String]) -> Self {
+        let webhook = Self::spawn(scene, clock, arguments).await;
         let serving = webhook.wait_for("serving").await;
         let address = |field: &str| -> SocketAddr { serving[field].as_str().unwrap().parse().unwrap() };
         front.add(address("address"), address("health_address"));
@@ -61,10 +71,13 @@ impl Webhook {
     }
 
     /// Starts the program with these arguments and those that every test gives.
-    async fn spawn(scene: &Scene, arguments: &[&str]) -> Self {
-        let mut command = Command::new(program("portcullis-webhook", "portcullis-webhook").await);
+    async fn spawn(scene: &Scene, clock: Option<&Clock>, arguments: &[String]) -> Self {
+        // What stands between a program and its C library needs one that is not part of the program.
+        let build = if clock.is_some() { dynamic_binary } else { static_binary };
+        let mut command = Command::new(program(build, "portcullis-webhook", "portcullis-webhook").await);
         command.args(["serve", "--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0", "--namespace-labels"]).args(arguments);
         command.env("KUBECONFIG", scene.webhook_kubeconfig()).env_remove("RUST_LOG");
+        command.envs(clock.map(Clock::environment).into_iter().flatten());
         let mut child = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
         let log = Arc::<Log>::default();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -133,10 +146,27 @@ impl Drop for Webhook {
 
 /// Runs `portcullis` as the administrator.
 pub(crate) async fn portcullis(arguments: &[&str]) -> Output {
-    let mut command = Command::new(program("portcullis-cli", "portcullis").await);
+    let mut command = Command::new(program(static_binary, "portcullis-cli", "portcullis").await);
     command.args(arguments).env("KUBECONFIG", cluster().kubeconfig()).output().await.unwrap()
 }
 
-async fn program(package: &'static str, name: &'static str) -> PathBuf {
-    tokio::task::spawn_blocking(move || static_binary(package, name)).await.unwrap().unwrap_or_else(|error| panic!("{error}"))
+/// The arguments of a webhook that registers itself, and these.
+fn registering(scene: &Scene, front: &Front, arguments: &[&str]) -> Vec<String> {
+    let (id, system, port) = (scene.id(), scene.system(), front.port());
+    let registration = [
+        "--webhook-configuration",
+        &format!("portcullis-{id}"),
+        "--register-service",
+        &format!("{system}/webhook:{port}"),
+        "--register-namespaces",
+        &format!("portcullis-test={id}"),
+    ];
+    registration.iter().chain(arguments).map(ToString::to_string).collect()
+}
+
+/// Builds a program.
+type Build = fn(&str, &str) -> Result<PathBuf, Error>;
+
+async fn program(build: Build, package: &'static str, name: &'static str) -> PathBuf {
+    tokio::task::spawn_blocking(move || build(package, name)).await.unwrap().unwrap_or_else(|error| panic!("{error}"))
 }
