@@ -28,10 +28,13 @@ use crate::{
 use node::Node;
 use problem::Problems;
 use serde::de::DeserializeOwned;
+use std::sync::LazyLock;
 use structure::Structure;
 
 /// The longest file that is read, in bytes: twice what etcd stores as one object.
 pub const FILE_MAX: usize = 3 << 20;
+
+static PROFILE: LazyLock<Structure> = LazyLock::new(|| Structure::of::<WorkloadProfileSpec>(API_VERSION, KIND));
 
 /// Reads a file of profiles, which YAML's `---` separates. Empty documents are passed over.
 ///
@@ -42,8 +45,7 @@ pub fn load(file_name: &str, text: &str) -> Result<Vec<WorkloadProfile>, LoadErr
     let mut problems = Problems::new(file_name, text);
     let profiles = match node::parse(text, FILE_MAX) {
         Ok(documents) => {
-            let structure = Structure::of::<WorkloadProfileSpec>(API_VERSION, KIND);
-            documents.iter().filter_map(|document| read(document, &structure, validate::workload_profile, &mut problems)).collect()
+            documents.iter().filter_map(|document| read(document, &PROFILE, validate::workload_profile, &mut problems)).collect()
         }
         Err(unreadable) => {
             problems.unreadable(unreadable);

@@ -16,6 +16,17 @@ use crate::{
     },
     workload_profile::API_VERSION,
 };
+use std::sync::LazyLock;
+
+// Made once: a document costs less than the structure that it is checked against, and a file may have thousands.
+static POLICY: LazyLock<Structure> =
+    LazyLock::new(|| Structure::of::<AdmissionPolicySpec>(API_VERSION, admission_policy::KIND).with_status());
+static EXCEPTION: LazyLock<Structure> =
+    LazyLock::new(|| Structure::of::<PolicyExceptionSpec>(API_VERSION, policy_exception::KIND).with_status());
+static VALIDATING: LazyLock<Structure> =
+    LazyLock::new(|| Structure::of::<ValidatingAdmissionPolicySpec>(kubernetes::API_VERSION, kubernetes::POLICY_KIND).with_status());
+static BINDING: LazyLock<Structure> =
+    LazyLock::new(|| Structure::of::<ValidatingAdmissionPolicyBindingSpec>(kubernetes::API_VERSION, kubernetes::BINDING_KIND));
 
 /// A document of a file of policies.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,21 +64,15 @@ fn resource(document: &Node, problems: &mut Problems<'_>) -> Option<PolicyResour
     let (api_version, kind) = (text(document, "apiVersion"), text(document, "kind"));
     match (api_version, kind) {
         (API_VERSION, admission_policy::KIND) => {
-            let structure = Structure::of::<AdmissionPolicySpec>(API_VERSION, kind).with_status();
-            read(document, &structure, validate::admission_policy, problems).map(|policy| PolicyResource::Policy(Box::new(policy)))
+            read(document, &POLICY, validate::admission_policy, problems).map(|policy| PolicyResource::Policy(Box::new(policy)))
         }
         (API_VERSION, policy_exception::KIND) => {
-            let structure = Structure::of::<PolicyExceptionSpec>(API_VERSION, kind).with_status();
-            read(document, &structure, validate::policy_exception, problems).map(|exception| PolicyResource::Exception(Box::new(exception)))
+            read(document, &EXCEPTION, validate::policy_exception, problems).map(|exception| PolicyResource::Exception(Box::new(exception)))
         }
-        (kubernetes::API_VERSION, kubernetes::POLICY_KIND) => {
-            let structure = Structure::of::<ValidatingAdmissionPolicySpec>(api_version, kind).with_status();
-            read(document, &structure, validate::validating_admission_policy, problems)
-                .map(|policy| PolicyResource::Validating(Box::new(policy)))
-        }
+        (kubernetes::API_VERSION, kubernetes::POLICY_KIND) => read(document, &VALIDATING, validate::validating_admission_policy, problems)
+            .map(|policy| PolicyResource::Validating(Box::new(policy))),
         (kubernetes::API_VERSION, kubernetes::BINDING_KIND) => {
-            let structure = Structure::of::<ValidatingAdmissionPolicyBindingSpec>(api_version, kind);
-            read(document, &structure, validate::validating_admission_policy_binding, problems)
+            read(document, &BINDING, validate::validating_admission_policy_binding, problems)
                 .map(|binding| PolicyResource::Binding(Box::new(binding)))
         }
         _ => parameter(document, api_version, kind, problems),
@@ -219,6 +224,12 @@ data: {max: "5"}
     fn a_kind_with_a_slip_in_it_is_no_parameter() {
         refuses(POLICY, "kind: AdmissionPolicy", "kind: AdmisionPolicy", "1: `AdmisionPolicy` of `portcullis.dev/v1alpha1` is no policy");
         refuses(BOUND, "kind: ConfigMap", "kind: ConfigMapList", "24: `ConfigMapList` of `v1` is no policy");
+    }
+
+    #[test]
+    fn thousands_of_policies_are_read_in_bounded_time() {
+        let text = "apiVersion: portcullis.dev/v1alpha1\nkind: AdmissionPolicy\nmetadata: {name: a}\nspec: {}\n---\n";
+        assert_eq!(load_policies("f", &text.repeat(2_000)).unwrap_err().problems().len(), 2_000);
     }
 
     #[test]
