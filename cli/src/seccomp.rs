@@ -108,26 +108,20 @@ struct Allowed {
 /// # Errors
 /// The output cannot be written.
 pub fn run(args: &SeccompArgs, output: &mut impl Write) -> io::Result<Status> {
-    match read(args) {
-        Ok(profiles) => match chosen(&profiles, args.container.as_deref()) {
-            Ok(rules) => {
-                let (profile, unnamed) = profile(rules, args.log);
-                for call in unnamed {
-                    eprintln!("portcullis: {call} is left out: seccomp profiles know system calls by their names");
-                }
-                serde_json::to_writer_pretty(&mut *output, &profile)?;
-                writeln!(output)?;
-                Ok(Status::Passed)
-            }
-            Err(reason) => failed(&reason),
-        },
-        Err(reason) => failed(&reason),
+    let written = read(args).and_then(|profiles| Ok(profile(chosen(&profiles, args.container.as_deref())?, args.log)));
+    let (profile, unnamed) = match written {
+        Ok(written) => written,
+        Err(reason) => {
+            eprintln!("portcullis: {reason}");
+            return Ok(Status::Failed);
+        }
+    };
+    for call in unnamed {
+        eprintln!("portcullis: {call} is left out: seccomp profiles know system calls by their names");
     }
-}
-
-fn failed(reason: &str) -> io::Result<Status> {
-    eprintln!("portcullis: {reason}");
-    Ok(Status::Failed)
+    serde_json::to_writer_pretty(&mut *output, &profile)?;
+    writeln!(output)?;
+    Ok(Status::Passed)
 }
 
 fn read(args: &SeccompArgs) -> Result<Vec<WorkloadProfile>, String> {

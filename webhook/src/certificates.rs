@@ -267,10 +267,11 @@ pub async fn follow(mut source: Source, current: Arc<CurrentPair>, trusted: Arc<
         ticks.tick().await;
         let mut bundle = trusted.lock().await;
         let now = SystemTime::now();
-        if let Some(jump) = jump(last, (now, Instant::now())) {
+        let looked = (now, Instant::now());
+        if let Some(jump) = jump(last, looked) {
             warn!(seconds = jump.as_secs(), "the clock jumped ahead; certificates are renewed by what it says now");
         }
-        last = (now, Instant::now());
+        last = looked;
         follow_once(&mut source, now, &current, &health).await;
         health.renewal_tried(now);
         let now = source.bundle();

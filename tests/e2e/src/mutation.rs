@@ -8,7 +8,7 @@
 //!  for each program:  PORTCULLIS_LEAVE_OUT=program  cargo test --test FILE -- --exact TEST::on_v6_12 …   each must fail
 //! ```
 //!
-//! Which tests are to fail is [`CLAIMS`]. What came of the last run is [`Record`], and a table of it in [`DOCUMENT`]. `make test` does not run the
+//! Which tests are to fail is [`CLAIMS`]. What came of the last run is [`Record`], and a table of it in [`Recorded::DOCUMENT`]. `make test` does not run the
 //! mutants, which takes half an hour, but holds that every program has a claim, that every test named exists, and that the table says what the
 //! record does.
 
@@ -26,8 +26,6 @@ pub use claims::{CLAIMS, Claim};
 pub const LEAVE_OUT: &str = "PORTCULLIS_LEAVE_OUT";
 /// What the harness says once the program is detached; without it, a test that fails shows nothing.
 pub const LEFT_OUT: &str = "left out:";
-/// The document with the table, relative to the repository.
-pub const DOCUMENT: &str = "docs/evasions.md";
 
 /// For each program, the tests that failed without it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +34,7 @@ pub struct Record(pub BTreeMap<String, Vec<String>>);
 
 impl Recorded for Record {
     const RECORD: &str = "tests/e2e/mutation.json";
-    const DOCUMENT: &str = DOCUMENT;
+    const DOCUMENT: &str = "docs/evasions.md";
     const UPDATE: &str = "make mutation";
 
     /// The record as Markdown, a line a program.
@@ -91,7 +89,7 @@ mod tests {
 
     #[test]
     fn every_test_that_the_document_names_exists() {
-        let document = fs::read_to_string(in_repository(DOCUMENT)).unwrap();
+        let document = fs::read_to_string(in_repository(Record::DOCUMENT)).unwrap();
         let named: Vec<&str> = document.split('`').filter(|code| code.contains("::") && !code.starts_with("file::")).collect();
         assert!(named.len() > 30, "{named:?}");
         for test in named {

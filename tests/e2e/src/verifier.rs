@@ -19,8 +19,6 @@ pub const LIMIT: u32 = 1_000_000;
 pub const ROOM: u32 = LIMIT / 2;
 /// By how much a figure may differ from the recorded one.
 pub const TOLERANCE_PERCENT: u32 = 20;
-/// The command that records what the kernels say now.
-pub const UPDATE: &str = "UPDATE=1 cargo test -p portcullis-e2e --test verifier";
 /// Instructions processed, by program.
 pub type Figures = BTreeMap<String, u32>;
 
@@ -32,7 +30,7 @@ pub struct Record(pub BTreeMap<String, Figures>);
 impl Recorded for Record {
     const RECORD: &str = "tests/e2e/verifier.json";
     const DOCUMENT: &str = "docs/architecture.md";
-    const UPDATE: &str = UPDATE;
+    const UPDATE: &str = "UPDATE=1 cargo test -p portcullis-e2e --test verifier";
 
     /// The figures as Markdown, a line a program.
     fn table(&self) -> String {

@@ -7,7 +7,7 @@ use portcullis_e2e::{
     Kernel, TestResult,
     enforcer::{self, Enforcer},
     record::Recorded,
-    verifier::{self, Record, UPDATE},
+    verifier::{self, Record},
 };
 
 #[test]
@@ -28,6 +28,6 @@ fn no_program_takes_the_verifier_more_than_was_recorded() -> TestResult {
     if update {
         record.save()?;
     }
-    assert!(complaints.is_empty(), "{}\nIf this is meant: {UPDATE}", complaints.join("\n"));
+    assert!(complaints.is_empty(), "{}\nIf this is meant: {}", complaints.join("\n"), Record::UPDATE);
     Ok(())
 }

@@ -12,8 +12,6 @@ use crate::record::Recorded;
 
 /// By how much a sum may differ from the recorded one.
 pub const TOLERANCE_PERCENT: usize = 20;
-/// The command that records what runs say now.
-pub const UPDATE: &str = "UPDATE=1 cargo test -p portcullis-e2e --test applications";
 /// Tests of two kernels run at once.
 static WRITING: Mutex<()> = Mutex::new(());
 
@@ -54,7 +52,7 @@ pub struct Record(pub BTreeMap<String, BTreeMap<String, Counts>>);
 impl Recorded for Record {
     const RECORD: &str = "tests/e2e/learning.json";
     const DOCUMENT: &str = "docs/learning.md";
-    const UPDATE: &str = UPDATE;
+    const UPDATE: &str = "UPDATE=1 cargo test -p portcullis-e2e --test applications";
 
     /// The figures as Markdown, a line an application and a kernel.
     fn table(&self) -> String {
@@ -96,7 +94,9 @@ pub fn keep_or_compare(application: &str, kernel: &str, rules: &ContainerRules) 
         record.0.entry(application.to_owned()).or_default().insert(kernel.to_owned(), now);
         return Ok(record.save()?);
     }
-    record.complaint(application, kernel, now).map_or(Ok(()), |complaint| Err(format!("{complaint}\nIf this is meant: {UPDATE}").into()))
+    record
+        .complaint(application, kernel, now)
+        .map_or(Ok(()), |complaint| Err(format!("{complaint}\nIf this is meant: {}", Record::UPDATE).into()))
 }
 
 #[cfg(test)]
