@@ -5,7 +5,7 @@
 //! [`crate::unix`].
 
 use aya_ebpf::{macros::lsm, programs::LsmContext};
-use portcullis_abi::{Operation, ProfileWord, access, netkey};
+use portcullis_abi::{Operation, ProfileWord};
 
 use crate::{
     judge::{self, defer_to_earlier},
@@ -60,5 +60,5 @@ pub fn socket_listen(ctx: LsmContext) -> i32 {
 fn judge_bind(subject: &Subject, word: ProfileWord, sock: Typed, address: &SocketAddress) -> i32 {
     // The low byte of MPTCP's number is TCP's.
     let protocol = sock.u16(&SOCK_PROTOCOL) as u8;
-    judge_key(subject, word, Operation::Bind, access::BIND, netkey::BIND, protocol, address)
+    judge_key(subject, word, Operation::Bind, protocol, address)
 }

@@ -12,8 +12,8 @@
 //!  file      dentry, its parent, hash and length of its name, number and generation of its inode
 //! ```
 //!
-//! A name is kept under what it depended on before the walk, so what moves meanwhile is found by nobody later. Mounts change in two steps, of
-//! which `event` is one, under `mount_lock`: nothing is kept of a walk during which that was held. A file that has no name is never found: its
+//! A name is kept under what it depended on before the walk, so what moves meanwhile is found by nobody later, and nothing is kept of a walk
+//! during which something was renamed or `mount_lock` was held: mounts change in two steps, of which `event` is one. A file that has no name is never found: its
 //! dentry is unhashed. Memory of the kernel that holds another file later is told apart by the inode; overlayfs has no generations, so
 //! that there this takes a number that was given anew, too.
 //!
@@ -108,13 +108,21 @@ const KIND_FILE: u64 = 1;
 const KIND_FOLDER: u64 = 2;
 const KIND_ADDRESS: u64 = 3;
 
+/// The open file of that name; `None` where it has none, and where nothing can be kept, now or ever.
+#[inline(always)]
+pub fn file(word: ProfileWord, file: Typed) -> Option<File> {
+    names(word)?.file(file)
+}
+
 /// Names as they are now in the task's mount namespace, under one profile.
 #[derive(Clone, Copy)]
-pub struct Names(Key);
+struct Names {
+    key: Key,
+    renames: u32,
+}
 
-/// `None` where nothing can be kept, now or ever.
 #[inline(always)]
-pub fn names(word: ProfileWord) -> Option<Names> {
+fn names(word: ProfileWord) -> Option<Names> {
     if global(&RENAME_LOCK) == 0 || global(&MOUNT_LOCK) == 0 || global(&MNT_NS_SEQ) == ABSENT || global(&MNT_NS_EVENT) == ABSENT {
         return None;
     }
@@ -124,7 +132,7 @@ pub fn names(word: ProfileWord) -> Option<Names> {
     }
     let namespace = current().pointer(&TASK_NSPROXY).pointer(&NSPROXY_MNT);
     let key = Key(global(&HASH_SEED)).and(word.raw()).and(u64::from(renames));
-    Some(Names(key.and(namespace.u64(&MNT_NS_SEQ)).and(namespace.u64(&MNT_NS_EVENT))))
+    Some(Names { key: key.and(namespace.u64(&MNT_NS_SEQ)).and(namespace.u64(&MNT_NS_EVENT)), renames })
 }
 
 /// Whether a change is under way, by a sequence counter (`include/linux/seqlock.h`).
@@ -144,9 +152,8 @@ pub struct File {
 }
 
 impl Names {
-    /// The open file of that name; `None` where it has none.
     #[inline(always)]
-    pub fn file(self, file: Typed) -> Option<File> {
+    fn file(self, file: Typed) -> Option<File> {
         let path = file.member(&FILE_PATH);
         let (mount, dentry) = (path.pointer(&PATH_MNT), path.pointer(&PATH_DENTRY));
         if dentry.member(&DENTRY_HASH).u64(&HASH_PPREV) == 0 {
@@ -160,7 +167,7 @@ impl Names {
     fn key(self, kind: u64, mount: Typed, dentry: Typed, inode: Typed) -> Key {
         let numbers = inode.u64(&INODE_NUMBER) ^ u64::from(inode.u32(&INODE_GENERATION)) << 32;
         let name = dentry.member(&DENTRY_NAME);
-        self.0
+        self.key
             .and(number(mount) ^ kind)
             .and(number(dentry))
             .and(number(dentry.pointer(&DENTRY_PARENT)))
@@ -184,12 +191,19 @@ impl File {
 
     /// Its folder; `None` where the name is that of a mount, which is not the dentry's.
     #[inline(always)]
-    pub fn folder(self) -> Option<Key> {
+    pub fn folder(self) -> Option<Folder> {
         if self.dentry == self.mount.pointer(&VFSMOUNT_ROOT) {
             return None;
         }
-        let folder = self.dentry.pointer(&DENTRY_PARENT);
-        Some(self.names.key(KIND_FOLDER, self.mount, folder, folder.pointer(&DENTRY_INODE)))
+        let dentry = self.dentry.pointer(&DENTRY_PARENT);
+        Some(Folder { dentry, key: self.names.key(KIND_FOLDER, self.mount, dentry, dentry.pointer(&DENTRY_INODE)) })
+    }
+
+    /// To begin a walk from which something is to be kept; `None` where somebody is changing mounts.
+    #[inline(always)]
+    pub fn steady(self) -> Option<Steady> {
+        let mounts = probe(global(&MOUNT_LOCK)) as u32;
+        (!is_changing(mounts)).then_some(Steady { mounts, renames: self.names.renames })
     }
 
     /// Its last component.
@@ -205,21 +219,26 @@ fn number(pointer: Typed) -> u64 {
     (pointer.0 as u64).wrapping_sub((&raw const HASH_SEED) as u64)
 }
 
-/// Mounts that nobody changes.
+/// A folder of which something is kept.
 #[derive(Clone, Copy)]
-pub struct Steady(u32);
+pub struct Folder {
+    /// The folder itself.
+    pub dentry: Typed,
+    /// Under what it is kept.
+    pub key: Key,
+}
 
-/// `None` where somebody is changing mounts.
-#[inline(always)]
-pub fn steady() -> Option<Steady> {
-    let sequence = probe(global(&MOUNT_LOCK)) as u32;
-    (!is_changing(sequence)).then_some(Steady(sequence))
+/// Names that nobody changes.
+#[derive(Clone, Copy)]
+pub struct Steady {
+    mounts: u32,
+    renames: u32,
 }
 
 impl Steady {
     /// Whether nobody has changed any since.
     #[inline(always)]
     pub fn still(self) -> bool {
-        probe(global(&MOUNT_LOCK)) as u32 == self.0
+        probe(global(&MOUNT_LOCK)) as u32 == self.mounts && probe(global(&RENAME_LOCK)) as u32 == self.renames
     }
 }

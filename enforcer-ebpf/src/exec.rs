@@ -8,7 +8,7 @@ use crate::{
     judge::{self, defer_to_earlier},
     kernel::{BPRM_FILE, FILE_PATH, PATH_DENTRY, Typed},
     maps::LIVES,
-    path, report,
+    report,
     scratch::{self, Claim, masked},
     subject::{self, Found, Subject},
 };
@@ -32,14 +32,10 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
     scratch::with(
         |scratch| {
             let file = bprm.pointer(&BPRM_FILE);
-            let kept = cache::names(word).and_then(|names| names.file(file));
-            let steady = cache::steady();
-            let resolution = path::resolve_file(scratch, file);
+            let at = cache::file(word, file);
+            let (resolution, granted) = grant::by_walk(word, scratch, file, at, grant::kept(at, access::EXEC));
             let path = scratch.start();
-            let (asked, granted) = match grant::is_kept(kept, access::EXEC) {
-                Some(granted) if matches!(resolution, Resolution::Named) => (access::EXEC, granted),
-                _ => judge_name(word, scratch, bprm, resolution, grant::by_name(word, scratch, resolution, kept, steady)),
-            };
+            let (asked, granted) = judge_name(word, scratch, bprm, resolution, granted);
             let code = judge::conclude(&subject, word, scratch, Operation::Exec, asked, resolution, granted);
             if code != 0 {
                 return code;

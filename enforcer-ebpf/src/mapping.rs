@@ -93,17 +93,14 @@ fn of_file(file: Typed) -> i32 {
         return of_layer(&subject, word, file);
     }
     let dentry = file.member(&FILE_PATH).pointer(&PATH_DENTRY);
-    let kept = cache::names(word).and_then(|names| names.file(file));
-    if let Some(granted) = grant::is_kept(kept, access::MAP)
-        && (granted & access::DRIFT != 0 || !drift::is_drift(dentry))
-    {
+    let at = cache::file(word, file);
+    let kept = grant::kept(at, access::MAP);
+    if kept != 0 && (kept & access::DRIFT != 0 || !drift::is_drift(dentry)) {
         return 0;
     }
     scratch::with(
         |scratch| {
-            let steady = cache::steady();
-            let resolution = path::resolve_file(scratch, file);
-            let granted = grant::by_name(word, scratch, resolution, kept, steady);
+            let (resolution, granted) = grant::by_walk(word, scratch, file, at, 0);
             conclude(&subject, word, scratch, resolution, granted, || drift::is_drift(dentry))
         },
         || judge::busy(word, access::MAP),

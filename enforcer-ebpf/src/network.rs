@@ -2,7 +2,7 @@
 //! of what the task passed.
 
 use aya_ebpf::{helpers::generated::bpf_probe_read_kernel, macros::lsm, programs::LsmContext};
-use portcullis_abi::{Access, Operation, PATH_MAX, ProfileWord, Resolution, access, netkey};
+use portcullis_abi::{Operation, PATH_MAX, ProfileWord, Resolution, access, netkey};
 
 use crate::{
     cache,
@@ -111,7 +111,7 @@ fn judge_address(subject: &Subject, word: ProfileWord, operation: Operation, soc
         return 0;
     }
     let protocol = sock.u16(&SOCK_PROTOCOL) as u8;
-    judge_key(subject, word, operation, access::CONNECT, netkey::CONNECT, protocol, &address)
+    judge_key(subject, word, operation, protocol, &address)
 }
 
 /// The key of `portcullis_abi::netkey`.
@@ -134,17 +134,13 @@ fn key_of(operation: u8, protocol: u8, address: &SocketAddress) -> [u8; netkey::
     key
 }
 
-/// Judges what is asked of an address. What is granted of it is kept: asking again costs neither working memory nor the table.
+/// Judges binding to an address, or what else is done with it. What is granted of it is kept: asking again costs neither working memory nor the table.
 #[inline(always)]
-pub fn judge_key(
-    subject: &Subject,
-    word: ProfileWord,
-    operation: Operation,
-    asked: Access,
-    kind: u8,
-    protocol: u8,
-    address: &SocketAddress,
-) -> i32 {
+pub fn judge_key(subject: &Subject, word: ProfileWord, operation: Operation, protocol: u8, address: &SocketAddress) -> i32 {
+    let (kind, asked) = match operation {
+        Operation::Bind => (netkey::BIND, access::BIND),
+        _ => (netkey::CONNECT, access::CONNECT),
+    };
     const START: usize = PATH_MAX - netkey::LEN;
     let key = key_of(kind, protocol, address);
     let place = cache::address(word, &key);

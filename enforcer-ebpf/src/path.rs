@@ -4,8 +4,8 @@
 //! hooks. This walk goes from the dentry up to the root of its mount, from there to where that is mounted, and so on to a mount that is its
 //! own parent, writing the name from its end. It then asks which mount namespace it has arrived in.
 //!
-//! Each component is read under the dentry's sequence counter (`d_seq`, `fs/dcache.c`), so that a rename in between is noticed and the
-//! component read again: half of one name and half of another never match a rule.
+//! Each component and the folder that it is in are read under the dentry's sequence counter (`d_seq`, `fs/dcache.c`), so that a rename in
+//! between is noticed and both are read again: half of one name and half of another never match a rule, nor a new name in an old folder.
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use portcullis_abi::{Counter, PATH_MAX, Resolution};
@@ -103,11 +103,14 @@ pub fn resolve_address(scratch: Claim, dentry: u64, vfsmount: u64) -> Resolution
     }
 }
 
-/// Writes `/` and the last component of the name of `dentry` in front of what is there, and gives back where it starts; `None` where it changes,
-/// or does not fit.
+/// Writes `/` and the last component of the name of `dentry` in `folder` in front of what is there, and gives back where it starts; `None` where
+/// it changes, is in another folder by now, or does not fit.
 #[inline(always)]
-pub fn component(scratch: Claim, dentry: Typed) -> Option<usize> {
+pub fn component(scratch: Claim, folder: Typed, dentry: Typed) -> Option<usize> {
     let sequence = dentry.u32(&DENTRY_SEQ);
+    if dentry.pointer(&DENTRY_PARENT) != folder {
+        return None;
+    }
     let name = dentry.member(&DENTRY_NAME);
     let start = prepend(scratch, name.u32(&QSTR_LEN), name.u64(&QSTR_NAME))?;
     (sequence & 1 == 0 && dentry.u32(&DENTRY_SEQ) == sequence).then_some(start)
@@ -118,12 +121,12 @@ extern "C" fn step_inside(_: u64, inside: *mut Inside) -> i64 {
     // SAFETY: the context that `resolve` passed.
     let inside = unsafe { &mut *inside };
     let dentry = inside.dentry;
+    let sequence = dentry.u32(&DENTRY_SEQ);
     let parent = dentry.pointer(&DENTRY_PARENT);
     if dentry == inside.root || dentry == parent {
         inside.arrived = true;
         return STOP;
     }
-    let sequence = dentry.u32(&DENTRY_SEQ);
     let name = dentry.member(&DENTRY_NAME);
     let Some(start) = prepend(inside.scratch, name.u32(&QSTR_LEN), name.u64(&QSTR_NAME)) else { return STOP };
     if sequence & 1 == 0 && dentry.u32(&DENTRY_SEQ) == sequence {
@@ -174,8 +177,8 @@ pub fn climb(above: &mut Above) -> i64 {
         above.vfsmount = parent.wrapping_add(global(&MOUNT_VFSMOUNT));
         return CONTINUE;
     }
-    let parent = probe_member(dentry, &DENTRY_PARENT);
     let sequence = probe_member(dentry, &DENTRY_SEQ) as u32;
+    let parent = probe_member(dentry, &DENTRY_PARENT);
     let name = dentry.wrapping_add(global(&DENTRY_NAME));
     let length = probe_member(name, &QSTR_LEN) as u32;
     let Some(start) = prepend(above.scratch, length, probe_member(name, &QSTR_NAME)) else { return STOP };

@@ -38,6 +38,12 @@ pub enum Token {
 }
 
 impl Token {
+    /// Whether it grants something: system calls are recorded, and the kernel never asks about them.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        !matches!(self, Self::Syscall(_))
+    }
+
     /// The key that the kernel asks about; where the token is [open](Token::is_open), what all its keys begin with.
     #[must_use]
     pub fn key(&self) -> Vec<u8> {

@@ -112,8 +112,7 @@ pub fn compile_within(rules: &ContainerRules, limits: Limits) -> Result<Compiled
             Rule::File(file) => paths(&file.path, file.access.iter().fold(0, |all, used| all | access_bit(*used))),
             Rule::Connect(connect) => keys(network::connect(connect), access::CONNECT)?,
             Rule::Bind(bind) => keys(network::bind(bind), access::BIND)?,
-            // Recorded, and never asked for.
-            Rule::Token(Token::Syscall(_)) => Vec::new(),
+            Rule::Token(token) if !token.is_granted() => Vec::new(),
             Rule::Token(token) => keys(token_patterns(token), access::USE)?,
         };
         for (pattern, granted) in patterns {

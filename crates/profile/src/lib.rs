@@ -34,7 +34,7 @@ mod cover;
 pub use compile::{CompileError, Compiled, compile};
 pub use diff::{Change, diff};
 pub use generalise::generalise;
-pub use merge::{Full, Limits, merge};
+pub use merge::{Full, Limits, entries, merge};
 pub use normalise::{Thresholds, normalise};
 pub use observation::{Observation, ObservedPath, Unresolvable, remedy, rule_for};
 pub use pending::pending;

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The bounds of a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most entries of one container, all lists but `guard` together.
+    /// The most entries of one container, of all lists together but `guard` and `syscalls`, which grant nothing.
     pub rules: usize,
 }
 
@@ -59,10 +59,10 @@ pub fn merge(rules: &mut ContainerRules, rule: &Rule, limits: Limits) -> Result<
     Ok(true)
 }
 
-/// How many rules there are.
+/// How many rules there are that grant something.
 #[must_use]
 pub fn entries(rules: &ContainerRules) -> usize {
-    rules.exec.len() + rules.files.len() + rules.connect.len() + rules.bind.len() + rules.tokens().count()
+    rules.exec.len() + rules.files.len() + rules.connect.len() + rules.bind.len() + rules.tokens().filter(Token::is_granted).count()
 }
 
 /// Adds the rule. Whether it granted anything new.

@@ -3,8 +3,8 @@
 
 use anyhow::Context as _;
 use portcullis_abi::{Container, FIRST, Mode, ProfileName, ProfileWord, SELECTORS, UNKNOWN, UNKNOWN_POD};
-use portcullis_api::{ContainerRules, Rule};
-use portcullis_profile::{compile, pending};
+use portcullis_api::ContainerRules;
+use portcullis_profile::{compile, entries, pending};
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Agent, Applied};
@@ -151,7 +151,7 @@ impl Agent {
         for rule in unjudged.rules() {
             tracing::warn!(container = %key, rule, "this kernel has no hook that judges it: the rule changes nothing");
         }
-        let rules = u32::try_from(Rule::all_of(&wanted.rules).count()).unwrap_or(u32::MAX);
+        let rules = u32::try_from(entries(&wanted.rules)).unwrap_or(u32::MAX);
         let word = self.tables.apply(&mut self.maps, index, wanted.mode, flags, &compiled.table)?;
         self.maps.set_name(index, ProfileName { rules, unjudged: unjudged.bits(), text: &key.to_string() })?;
         self.present.insert(index);

@@ -33,7 +33,7 @@ impl Counts {
             files: rules.files.len(),
             network: rules.connect.len() + rules.bind.len(),
             // System calls are recorded, and are no rules.
-            other: rules.tokens().filter(|token| !matches!(token, Token::Syscall(_))).count(),
+            other: rules.tokens().filter(Token::is_granted).count(),
         }
     }
 
