@@ -1,11 +1,13 @@
 //! What a machine is made of, before it boots.
 
 use std::{
+    fs::File,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use crate::{cargo, error::Error, guest, image::Image, kernel::Kernel, qemu, vm::Vm};
+use crate::{cargo, error::Error, guest, image::Image, kernel::Kernel, qemu, snapshot::Snapshot, vm::Vm};
 
 /// Two kernels at once, two processors, software emulation, and other builds beside: booting takes 3 s, and may take many times that.
 const BOOT_LIMIT: Duration = Duration::from_secs(240);
@@ -14,6 +16,9 @@ const MEMORY_MIB: u32 = 1024;
 
 /// The active security modules, in order. `bpf` is what Portcullis needs; the others are those that cannot be left out.
 const LSM: &str = "lockdown,capability,bpf";
+
+/// What is done once after a boot.
+type Preparation = fn(&Vm) -> Result<(), Error>;
 
 /// A machine to be. Made by [`Vm::builder`].
 #[derive(Debug, Clone)]
@@ -30,6 +35,7 @@ pub struct Builder {
     disk: Option<PathBuf>,
     icount: bool,
     limit: Duration,
+    prepare: Option<Preparation>,
 }
 
 impl Builder {
@@ -47,6 +53,7 @@ impl Builder {
             disk: None,
             icount: false,
             limit: BOOT_LIMIT,
+            prepare: None,
         }
     }
 
@@ -141,6 +148,14 @@ impl Builder {
         self
     }
 
+    /// What is done once it has booted, by the first machine of its kind: the others go on from there. It must leave nothing under way.
+    /// Not for machines with a disk: what is on that is not looked at.
+    #[must_use]
+    pub fn prepared(mut self, prepare: Preparation) -> Self {
+        self.prepare = Some(prepare);
+        self
+    }
+
     /// Boots, and returns once the machine takes commands.
     ///
     /// # Errors
@@ -161,15 +176,39 @@ impl Builder {
         if !self.script.is_empty() {
             image.bytes(guest::BOOT_SCRIPT, format!("set -eu\n{}", self.script).into_bytes(), 0o644);
         }
-        let (emulator, port) = qemu::Emulator::start(qemu::Options {
-            kernel: self.kernel.image()?,
-            archive: image.write()?,
+        let (kernel, archive) = (self.kernel.image()?, Arc::new(image.write()?));
+        let options = |monitor: Option<&Path>, resume: Option<File>| qemu::Options {
+            kernel: kernel.clone(),
+            archive: Arc::clone(&archive),
             command_line: self.command_line(),
             memory_mib: self.memory_mib,
-            disk: self.disk,
+            disk: self.disk.clone(),
             icount: self.icount,
-        })?;
-        Vm::connect(self.kernel, emulator, port, self.limit)
+            monitor: monitor.map(Path::to_owned),
+            resume,
+        };
+        let Some(prepare) = self.prepare else {
+            let (emulator, port) = qemu::Emulator::start(options(None, None))?;
+            return Vm::connect(self.kernel, emulator, port, self.limit);
+        };
+
+        let named = |files: &[(PathBuf, String)]| files.iter().map(|(_, guest)| guest.clone()).collect::<Vec<_>>();
+        let kind = (named(&self.files), named(&self.binaries), &self.modules, self.command_line(), self.memory_mib);
+        let made_of = format!("{} {} {}", kernel.display(), self.command_line(), self.memory_mib);
+        let snapshot = Snapshot::of(self.kernel, &kind, &made_of, &archive)?;
+        if let Some(state) = snapshot.saved() {
+            let (emulator, port) = qemu::Emulator::start(options(None, Some(state)))?;
+            if let Ok(vm) = Vm::resume(self.kernel, emulator, port) {
+                return Ok(vm);
+            }
+        }
+        let folder = tempfile::tempdir().map_err(|source| Error::Io { doing: "make a folder for the monitor".to_owned(), source })?;
+        let monitor = folder.path().join("monitor");
+        let (emulator, port) = qemu::Emulator::start(options(Some(&monitor), None))?;
+        let vm = Vm::connect(self.kernel, emulator, port, self.limit)?;
+        prepare(&vm)?;
+        snapshot.save(&monitor)?;
+        Ok(vm)
     }
 
     /// A panic ends the emulator at once (`panic=-1` restarts, `-no-reboot` ends), and what the kernel survives with damage is a panic.

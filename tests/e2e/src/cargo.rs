@@ -69,7 +69,7 @@ fn root() -> &'static Path {
 }
 
 /// The workspace's target folder.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |target| root().join(target))
 }
 

@@ -24,6 +24,8 @@ pub const OTHER_LAYOUT: &str = "portcullis-enforcer-other-layout";
 pub const IN_FORCE: &str = "profiles in force";
 /// How long loading may take: the verifier runs under software emulation.
 const START: Duration = Duration::from_secs(300);
+const DYNAMIC_LOADER: &str = "/lib64/ld-linux-x86-64.so.2";
+const SIGTERM: i32 = 15;
 /// How long a change or an event may take to arrive.
 const SOON: Duration = Duration::from_secs(60);
 
@@ -35,6 +37,19 @@ pub fn machine(kernel: Kernel) -> Result<Builder, Error> {
     Ok(Vm::builder(kernel)
         .binary(cargo::static_binary("portcullis-enforcer", "portcullis-enforcer")?)
         .binary(cargo::static_binary("portcullis-e2e", "portcullis-attempt")?))
+}
+
+/// The same, with the enforcer's programs attached already, and what some tests want beside: so there is one kind of such machines, whose
+/// programs are verified once.
+///
+/// # Errors
+/// Where a program cannot be built.
+pub fn loaded_machine(kernel: Kernel) -> Result<Builder, Error> {
+    Ok(machine(kernel)?.module("sctp").file(DYNAMIC_LOADER, "/ld.so").prepared(|vm| {
+        let agent = Enforcer::enforcing(vm, || Enforcer::spawn(vm))?;
+        vm.kill(agent.pid(), SIGTERM)?;
+        agent.into_process().wait(SOON).map(drop)
+    }))
 }
 
 /// The enforcer, running or not: enforcement is the kernel's.

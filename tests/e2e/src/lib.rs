@@ -53,6 +53,7 @@ pub mod protocol;
 mod qemu;
 pub mod record;
 pub mod runc;
+mod snapshot;
 mod testing;
 pub mod verifier;
 mod vm;

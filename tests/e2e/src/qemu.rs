@@ -15,9 +15,12 @@ use std::{
         fd::{AsRawFd, OwnedFd},
         unix::{fs::FileExt, net::UnixStream},
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, channel},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
@@ -37,13 +40,17 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 /// What the emulator is to be started with.
 pub(crate) struct Options {
     pub(crate) kernel: PathBuf,
-    pub(crate) archive: File,
+    pub(crate) archive: Arc<File>,
     pub(crate) command_line: String,
     pub(crate) memory_mib: u32,
     /// A disk that the guest may only read.
     pub(crate) disk: Option<PathBuf>,
     /// The guest's clock counts instructions: one processor, and time stands still while nothing runs.
     pub(crate) icount: bool,
+    /// Where its monitor is to listen, if it is to.
+    pub(crate) monitor: Option<PathBuf>,
+    /// The state to go on from, instead of booting.
+    pub(crate) resume: Option<File>,
 }
 
 /// A running emulator.
@@ -56,7 +63,8 @@ pub(crate) struct Emulator {
     status: Option<String>,
     keeper: Option<JoinHandle<()>>,
     /// The emulator reads it at its start, and again when it restarts the guest.
-    _archive: File,
+    _archive: Arc<File>,
+    _resume: Option<File>,
 }
 
 impl Emulator {
@@ -91,7 +99,8 @@ impl Emulator {
             io::ErrorKind::NotFound => Error::Missing { path: PathBuf::from("setpriv"), install: "hack/prerequisites" },
             _ => Error::Io { doing: format!("start {PROGRAM}"), source },
         })?;
-        let emulator = Self { console, process, id, ended, status: None, keeper: Some(keeper), _archive: options.archive };
+        let emulator =
+            Self { console, process, id, ended, status: None, keeper: Some(keeper), _archive: options.archive, _resume: options.resume };
         Ok((emulator, ours))
     }
 
@@ -175,8 +184,16 @@ fn command(options: &Options, console: &File, port: UnixStream) -> io::Result<Co
         .args(["-chardev", "file,id=console,path=/dev/stderr,append=on", "-serial", "chardev:console"])
         .args(["-chardev", "stdio,id=agent,signal=off", "-device", "virtio-serial-pci"])
         .args(["-device", &format!("virtserialport,chardev=agent,name={PORT}")]);
+    // In an option, a comma is written twice.
+    let escaped = |path: &Path| path.display().to_string().replace(',', ",,");
+    if let Some(monitor) = &options.monitor {
+        command.args(["-qmp", &format!("unix:{},server=on,wait=off", escaped(monitor))]);
+    }
+    if let Some(state) = &options.resume {
+        command.args(["-incoming", &format!("exec:cat /proc/{}/fd/{}", std::process::id(), state.as_raw_fd())]);
+    }
     if let Some(disk) = &options.disk {
-        let file = disk.display().to_string().replace(',', ",,");
+        let file = escaped(disk);
         command
             .args(["-drive", &format!("file={file},format=raw,if=none,id=disk,readonly=on")])
             .args(["-device", "virtio-blk-pci,drive=disk"]);

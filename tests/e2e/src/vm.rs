@@ -70,14 +70,13 @@ impl Vm {
         Builder::new(kernel)
     }
 
-    pub(crate) fn connect(kernel: Kernel, emulator: Emulator, port: UnixStream, limit: Duration) -> Result<Self, Error> {
+    fn new(kernel: Kernel, emulator: Emulator, port: UnixStream, greeted: Option<Sender<Frame<Response>>>) -> Result<Self, Error> {
         let failed = |source| Error::Io { doing: "read from the guest".to_owned(), source };
         let conversations = Arc::new(Conversations::default());
-        let (sender, greeting) = channel();
-        locked(&conversations.open).insert(GREETING, sender);
+        locked(&conversations.open).extend(greeted.map(|sender| (GREETING, sender)));
         let (input, shared) = (port.try_clone().map_err(failed)?, Arc::clone(&conversations));
         let reader = thread::Builder::new().name("guest reader".to_owned()).spawn(move || shared.read(input)).map_err(failed)?;
-        let vm = Self {
+        Ok(Self {
             kernel,
             emulator: Mutex::new(emulator),
             port,
@@ -85,12 +84,25 @@ impl Vm {
             conversations,
             next: AtomicU32::new(GREETING + 1),
             reader: Some(reader),
-        };
+        })
+    }
+
+    /// A machine that boots: it greets.
+    pub(crate) fn connect(kernel: Kernel, emulator: Emulator, port: UnixStream, limit: Duration) -> Result<Self, Error> {
+        let (sender, greeting) = channel();
+        let vm = Self::new(kernel, emulator, port, Some(sender))?;
         match greeting.recv_timeout(limit) {
             Ok(_) => Ok(vm),
             Err(RecvTimeoutError::Timeout) => Err(Error::Boot { limit, console: vm.console() }),
             Err(RecvTimeoutError::Disconnected) => Err(vm.gone()),
         }
+    }
+
+    /// A machine that goes on from a state in which it has greeted already.
+    pub(crate) fn resume(kernel: Kernel, emulator: Emulator, port: UnixStream) -> Result<Self, Error> {
+        let vm = Self::new(kernel, emulator, port, None)?;
+        vm.read_file("/proc/uptime")?;
+        Ok(vm)
     }
 
     /// The kernel it was booted with.

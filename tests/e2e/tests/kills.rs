@@ -23,7 +23,7 @@ kernel_tests!(machine:
 );
 
 fn machine(kernel: Kernel) -> Builder {
-    enforcer::machine(kernel).unwrap_or_else(|error| panic!("{error}"))
+    enforcer::loaded_machine(kernel).unwrap_or_else(|error| panic!("{error}"))
 }
 
 const DEATHS: u32 = 100;

@@ -21,7 +21,7 @@ kernel_tests!(machine:
 );
 
 fn machine(kernel: Kernel) -> Builder {
-    enforcer::machine(kernel).unwrap_or_else(|error| panic!("{error}"))
+    enforcer::loaded_machine(kernel).unwrap_or_else(|error| panic!("{error}"))
 }
 
 const SIGKILL: i32 = 9;

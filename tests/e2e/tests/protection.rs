@@ -20,7 +20,7 @@ kernel_tests!(machine:
 );
 
 fn machine(kernel: Kernel) -> Builder {
-    enforcer::machine(kernel).unwrap_or_else(|error| panic!("{error}"))
+    enforcer::loaded_machine(kernel).unwrap_or_else(|error| panic!("{error}"))
 }
 
 const RULES: &str = "    exec: [{path: /attempt}, {path: /bin/sleep}, {path: /bin/ps}]\n    guard: []\n";

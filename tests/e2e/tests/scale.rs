@@ -63,7 +63,7 @@ fn a_node_holds_4096_containers_under_1024_profiles(vm: &Vm) -> TestResult {
 }
 
 fn a_profile_that_does_not_fit_is_refused_with_its_size_and_affects_no_other(vm: &Vm) -> TestResult {
-    let clean = "find /sys/fs/cgroup/portcullis -depth -type d -exec rmdir {} \\; ; rm /profiles/*; portcullis-enforcer detach";
+    let clean = "find /sys/fs/cgroup/portcullis -depth -type d | xargs rmdir; rm /profiles/*; portcullis-enforcer detach";
     vm.command("sh").args(["-c", clean]).timeout(LONG).check()?;
     let mut enforcer = Enforcer::start_with(vm, ["--table-memory", "1", "--containers", GLOB, "--events", enforcer::EVENTS])?;
     let small = "    exec: [{path: /bin/portcullis-attempt}]\n";

@@ -60,5 +60,5 @@ kernel_tests!(machine:
 );
 
 fn machine(kernel: Kernel) -> Builder {
-    enforcer::machine(kernel).unwrap_or_else(|error| panic!("{error}")).file("/lib64/ld-linux-x86-64.so.2", "/ld.so")
+    enforcer::loaded_machine(kernel).unwrap_or_else(|error| panic!("{error}"))
 }
