@@ -6,7 +6,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use std::{path::PathBuf, time::Duration};
 use tokio::{
     io::unix::AsyncFd,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
     time::{Instant, sleep_until},
 };
@@ -88,14 +88,34 @@ pub async fn run(args: &cli::Run, host: &Host) -> Result<(), RunError> {
     if let Some(mut unread) = unread {
         drain(&mut agent, &mut unread)?;
     }
+    // Before anybody is told that it is time to send them.
+    let signals = Signals::new().context("cannot wait for signals")?;
     tracing::info!(taken_over = !matches!(loaded, Loaded::Fresh(_)), canary_denied = attempts.len(), "enforcing");
-    Ok(follow(agent, events, watched).await?)
+    Ok(follow(agent, events, watched, signals).await?)
+}
+
+/// The signals that end the agent.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// One that comes from now on is not missed, nor does it kill.
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Takes events and changes as they come.
-async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::Receiver<()>) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::Receiver<()>, mut signals: Signals) -> anyhow::Result<()> {
     let mut events = readiness(events).context("cannot wait for events")?;
     let mut learn_at: Option<Instant> = None;
     let mut reload_at: Option<Instant> = None;
@@ -119,8 +139,7 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
                 reload_at = None;
                 agent.reload()?;
             }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = signals.any() => break,
         }
         // What a container did before it had a name is learned once a pod's file names it.
         if agent.has_observations() {

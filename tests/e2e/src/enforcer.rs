@@ -48,7 +48,9 @@ pub fn loaded_machine(kernel: Kernel) -> Result<Builder, Error> {
     Ok(machine(kernel)?.module("sctp").file(DYNAMIC_LOADER, "/ld.so").prepared(|vm| {
         let agent = Enforcer::enforcing(vm, || Enforcer::spawn(vm))?;
         vm.kill(agent.pid(), SIGTERM)?;
-        agent.into_process().wait(SOON).map(drop)
+        // It was told at once after it said that it enforces.
+        let output = agent.into_process().wait(SOON)?;
+        if output.success() { Ok(()) } else { Err(Error::Command { what: "end the enforcer".to_owned(), output: Box::new(output) }) }
     }))
 }
 

@@ -91,9 +91,8 @@ impl Monitor {
         Ok(monitor)
     }
 
-    /// Writes the state into the file, with the machine stopped.
+    /// Writes the state into the file. The machine stops by itself in the end: one that is stopped before would still be when it is resumed.
     fn save(&mut self, file: &File) -> io::Result<()> {
-        self.tell("stop", "{}")?;
         self.tell("migrate-set-parameters", r#"{"max-bandwidth": 10737418240}"#)?;
         self.tell("migrate", &format!(r#"{{"uri": "exec:cat > /proc/{}/fd/{}"}}"#, std::process::id(), file.as_raw_fd()))?;
         let deadline = Instant::now() + SAVE_LIMIT;
