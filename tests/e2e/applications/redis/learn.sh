@@ -8,6 +8,7 @@ background() { # background SECTION COMMAND: waits until it has been done
 until_answers redis ping
 same OK "$(redis set visits 1)"
 same 2 "$(redis incr visits)"
+redis del list >/dev/null
 same 3 "$(redis rpush list a b c)"
 background rdb_bgsave bgsave rdb_last_bgsave_status
 background aof_rewrite bgrewriteaof aof_last_bgrewrite_status

@@ -73,7 +73,8 @@ pub const POSTGRESQL: Application = Application {
     learn: text!("postgresql/learn.sh"),
     enforce: text!("postgresql/enforce.sh"),
     attack: text!("postgresql/attack.sh"),
-    attacks: &[(Operation::Exec, "/usr/bin/id"), (Operation::Open, "/run/secrets/token"), (Operation::Connect, ELSEWHERE)],
+    // The subscription needs a library that was never mapped, and does not get as far as to connect.
+    attacks: &[(Operation::Exec, "/usr/bin/id"), (Operation::Open, "/run/secrets/token"), (Operation::Map, "/libpqwalreceiver.so")],
 };
 
 /// An application in Python, with two workers and a child for each request.
