@@ -92,6 +92,7 @@ fn mounts_are_made_where_that_is_listed(vm: &Vm) -> TestResult {
             (&["mount", "/secret"], "mount"),
             (&["bind-mount", "/data", "/secret"], "mount"),
             (&["remount", "/secret"], "mount"),
+            (&["reconfigure", "/proc"], "mount"),
             (&["move-mount", "/data", "/secret"], "mount"),
             (&["new-mount", "/secret"], "mount"),
         ],
@@ -119,7 +120,7 @@ fn kernels_are_changed_where_that_is_listed(vm: &Vm) -> TestResult {
 }
 
 fn keys_are_used_where_that_is_listed(vm: &Vm) -> TestResult {
-    each(vm, "keys", &[], &[(&["add-key"], "keyring"), (&["read-key"], "keyring")])
+    each(vm, "keys", &[], &[(&["add-key"], "keyring"), (&["join-session"], "keyring"), (&["read-key"], "keyring")])
 }
 
 fn rings_are_made_where_they_are_listed(vm: &Vm) -> TestResult {

@@ -28,6 +28,7 @@ pub(crate) fn attempt(words: &[&str]) -> Option<io::Result<()>> {
         ["mount", target] => mount("none", target, "tmpfs", 0),
         ["bind-mount", source, target] => mount(source, target, "", libc::MS_BIND),
         ["remount", target] => mount("none", target, "", libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY),
+        ["reconfigure", target] => reconfigure(target),
         ["umount", target] => call(libc::SYS_umount2, &[&path(target)], &[0]),
         ["mount-umount", target] => mount("none", target, "tmpfs", 0).and_then(|()| call(libc::SYS_umount2, &[&path(target)], &[0])),
         ["move-mount", source, target] => detached_copy(source).and_then(|copy| move_mount(copy, target)),
@@ -42,6 +43,7 @@ pub(crate) fn attempt(words: &[&str]) -> Option<io::Result<()>> {
         // No segments: what was loaded before is unloaded, which is nothing.
         ["kexec"] => raw(libc::SYS_kexec_load, [0; 6]),
         ["add-key"] => call(libc::SYS_add_key, &[&path("user"), &path("attempt"), &path("x")], &[1, KEY_SPEC_PROCESS_KEYRING]),
+        ["join-session"] => raw(libc::SYS_keyctl, [KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0, 0]),
         ["read-key"] => raw(libc::SYS_keyctl, [KEYCTL_DESCRIBE, KEY_SPEC_SESSION_KEYRING, 0, 0, 0, 0]),
         ["set-attribute", file, name] => call(libc::SYS_setxattr, &[&path(file), &path(name), &path("x")], &[1, 0]),
         ["remove-attribute", file, name] => call(libc::SYS_removexattr, &[&path(file), &path(name)], &[]),
@@ -54,6 +56,7 @@ const PTRACE_SEIZE: c_long = 0x4206;
 // `include/uapi/linux/keyctl.h`
 const KEY_SPEC_PROCESS_KEYRING: c_long = -2;
 const KEY_SPEC_SESSION_KEYRING: c_long = -3;
+const KEYCTL_JOIN_SESSION_KEYRING: c_long = 1;
 const KEYCTL_DESCRIBE: c_long = 6;
 
 fn number(text: &str) -> c_long {
@@ -162,6 +165,7 @@ fn mount(source: &str, target: &str, kind: &str, flags: libc::c_ulong) -> io::Re
 const OPEN_TREE_CLONE: c_long = 1;
 const MOVE_MOUNT_F_EMPTY_PATH: c_long = 4;
 const FSCONFIG_CMD_CREATE: c_long = 6;
+const FSCONFIG_CMD_RECONFIGURE: c_long = 7;
 const AT_FDCWD: c_long = libc::AT_FDCWD as c_long;
 
 fn detached_copy(source: &str) -> io::Result<c_long> {
@@ -172,6 +176,12 @@ fn new_mount() -> io::Result<c_long> {
     let context = answer(libc::SYS_fsopen, [path("tmpfs").as_ptr() as c_long, 0, 0, 0, 0, 0])?;
     raw(libc::SYS_fsconfig, [context, FSCONFIG_CMD_CREATE, 0, 0, 0, 0])?;
     answer(libc::SYS_fsmount, [context, 0, 0, 0, 0, 0])
+}
+
+/// Mounts the file system of a mount again, as it is: the one way on which the kernel asks about nothing else.
+fn reconfigure(target: &str) -> io::Result<()> {
+    let context = answer(libc::SYS_fspick, [AT_FDCWD, path(target).as_ptr() as c_long, 0, 0, 0, 0])?;
+    raw(libc::SYS_fsconfig, [context, FSCONFIG_CMD_RECONFIGURE, 0, 0, 0, 0])
 }
 
 fn move_mount(from: c_long, target: &str) -> io::Result<()> {
