@@ -7,8 +7,11 @@
 //! The definitions are those of Pod Security Admission as of Kubernetes 1.37. One file a check; each starts with the table of the fields that it
 //! restricts and the values that it allows, which `portcullis explain` shows.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use crate::pod::Pod;
-use crate::standard::{Level, Standard};
+use crate::standard::{Level, NEWEST_MINOR, Standard};
 use crate::violation::{Refusal, Violation};
 
 mod allow_privilege_escalation;
@@ -102,10 +105,21 @@ impl Check {
     }
 }
 
+/// The checks that apply at each standard: found once, since every request asks for them, once for each policy.
+static APPLICABLE: LazyLock<BTreeMap<(Level, u64), Vec<&'static Check>>> = LazyLock::new(|| {
+    let levels = [Level::Privileged, Level::Baseline, Level::Restricted];
+    let standards = levels.into_iter().flat_map(|level| (0..=NEWEST_MINOR).map(move |minor| (level, minor)));
+    standards.map(|(level, minor)| ((level, minor), choose(level, minor).collect())).collect()
+});
+
 /// The checks that apply at a standard, in the order in which their violations are listed.
 pub fn applicable(standard: Standard) -> impl Iterator<Item = &'static Check> {
-    let minor = standard.version.effective_minor();
-    let exists = move |check: &&Check| check.level <= standard.level && check.revision_at(minor).is_some();
+    let standard = (standard.level, standard.version.effective_minor());
+    APPLICABLE.get(&standard).into_iter().flatten().copied()
+}
+
+fn choose(level: Level, minor: u64) -> impl Iterator<Item = &'static Check> {
+    let exists = move |check: &&Check| check.level <= level && check.revision_at(minor).is_some();
     let overridden = move |id: &str| {
         let revisions = CHECKS.iter().copied().filter(exists).filter_map(|check| check.revision_at(minor));
         revisions.flat_map(|revision| revision.overrides).any(|overridden| *overridden == id)
@@ -122,7 +136,6 @@ pub fn evaluate(standard: Standard, pod: &Pod<'_>) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::standard::NEWEST_MINOR;
 
     fn ids(standard: &str) -> Vec<&'static str> {
         applicable(standard.parse().unwrap()).map(|check| check.id).collect()
