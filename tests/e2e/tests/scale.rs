@@ -68,10 +68,11 @@ fn a_profile_that_does_not_fit_is_refused_with_its_size_and_affects_no_other(vm:
     let mut enforcer = Enforcer::start_with(vm, ["--table-memory", "1", "--containers", GLOB, "--events", enforcer::EVENTS])?;
     let small = "    exec: [{path: /bin/portcullis-attempt}]\n";
     enforcer.apply("small.yaml", &profile("small", "enforce", small))?;
-    // 20,000 names without a common end.
+    // 10,000 long names that have nothing in common: more than the 1 MiB that there is.
     let mut rules = String::from("    exec: [{path: /bin/portcullis-attempt}]\n    files:\n");
-    for index in 0..20_000u32 {
-        let _ = writeln!(rules, "    - {{path: /srv/{:08x}, access: [write]}}", index.wrapping_mul(0x9e37_79b9));
+    for index in 0..10_000u32 {
+        let [a, b, c] = [0x9e37_79b9, 0x85eb_ca6b, 0xc2b2_ae35].map(|factor| index.wrapping_mul(factor));
+        let _ = writeln!(rules, "    - {{path: /srv/{a:08x}{b:08x}{c:08x}, access: [write]}}");
     }
     let seen = enforcer.process().output()?.stderr.len();
     vm.write_file(&format!("{}/large.yaml", enforcer::PROFILES), profile("large", "enforce", &rules).as_bytes(), 0o644)?;
@@ -83,7 +84,11 @@ fn a_profile_that_does_not_fit_is_refused_with_its_size_and_affects_no_other(vm:
     let make = "mkdir -p /sys/fs/cgroup/portcullis/1/test/small/main";
     vm.command("sh").args(["-c", make]).check()?;
     assert_eq!(attempt(vm, "/portcullis/1/test/small/main", &["exec", "/bin/true"])?, "EPERM");
-    enforcer.apply("small.yaml", &profile("small", "enforce", "    exec: [{path: /bin/portcullis-attempt}, {path: /bin/true}]\n"))?;
+    let seen = enforcer.process().output()?.stderr.len();
+    // Of which /bin/true is a link.
+    let more = profile("small", "enforce", "    exec: [{path: /bin/portcullis-attempt}, {path: /bin/true}]\n");
+    vm.write_file(&format!("{}/small.yaml", enforcer::PROFILES), more.as_bytes(), 0o644)?;
+    enforcer.wait_for_log_within(seen, r#""profile applied","container":"test/small/main""#, LONG)?;
     assert_eq!(attempt(vm, "/portcullis/1/test/small/main", &["exec", "/bin/true"])?, "");
     Ok(())
 }
