@@ -85,7 +85,7 @@ fn a_profile_that_does_not_fit_is_refused_with_its_size_and_affects_no_other(vm:
     vm.command("sh").args(["-c", make]).check()?;
     assert_eq!(attempt(vm, "/portcullis/1/test/small/main", &["write", "/tmp/more"])?, "EPERM");
     let seen = enforcer.process().output()?.stderr.len();
-    let more = profile("small", "enforce", "    exec: [{path: /bin/portcullis-attempt}, {path: /bin/true}]\n");
+    let more = profile("small", "enforce", &format!("{small}    files: [{{path: /tmp/more, access: [write]}}]\n"));
     vm.write_file(&format!("{}/small.yaml", enforcer::PROFILES), more.as_bytes(), 0o644)?;
     enforcer.wait_for_log_within(seen, r#""profile applied","container":"test/small/main""#, LONG)?;
     assert_eq!(attempt(vm, "/portcullis/1/test/small/main", &["write", "/tmp/more"])?, "allowed");
