@@ -13,9 +13,9 @@
 //! ```
 //!
 //! A name is kept under what it depended on before the walk, so what moves meanwhile is found by nobody later, and nothing is kept of a walk
-//! during which something was renamed or `mount_lock` was held: mounts change in two steps, of which `event` is one. A file that has no name is never found: its
-//! dentry is unhashed. Memory of the kernel that holds another file later is told apart by the inode; overlayfs has no generations, so
-//! that there this takes a number that was given anew, too.
+//! during which something was renamed or `mount_lock` was held: mounts change in two steps, of which `event` is one. A file that has no name
+//! is never found: its dentry is unhashed. Memory of the kernel that holds another file later is told apart by the inode; overlayfs has no
+//! generations, so that there this takes a number that was given anew, too.
 //!
 //! All that is one keyed hash of 64 bits, and where it leads in the map are two words: the first is the hash mixed with the second, so that a
 //! reader who meets half of one entry and half of another finds neither. Entries replace each other; what is gone is found out again.

@@ -42,7 +42,6 @@ const SECRET: &str = "/run/secrets/token";
 const LOAD_LIMIT: Duration = Duration::from_secs(400);
 /// From the signal to the end of an application.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
-const SIGTERM: i32 = 15;
 
 /// An application and what is done with it.
 pub struct Application {
@@ -91,7 +90,7 @@ impl Application {
             let run = Run { application: self, vm, replica: false, restarted };
             run.through(self.learn)?;
         }
-        end(enforcer)?;
+        enforcer.end()?;
         let (text, rules) = self.learned(vm)?;
         eprintln!("Linux {}: {} rules were learned of {}", vm.kernel(), portcullis_profile::merge::entries(&rules), self.name);
         vm.write_file(&self.file(), text.replace("mode: learn", "mode: enforce").as_bytes(), 0o644)?;
@@ -110,7 +109,7 @@ impl Application {
             enforcer.wait_for_event(&format!("{operation:?} of {part} is denied"), denies)?;
         }
         container.delete()?;
-        end(enforcer)?;
+        enforcer.end()?;
         Ok(rules)
     }
 
@@ -192,14 +191,6 @@ impl<'a> Run<'a> {
             eprintln!("{container} said: {}", log.map(|output| output.text()).unwrap_or_default());
         })
     }
-}
-
-/// Ends the agent, which then has written all that it was told.
-fn end(enforcer: Enforcer<'_>) -> Result<(), Error> {
-    let process = enforcer.into_process();
-    process.signal(SIGTERM)?;
-    let output = process.wait(STOP_LIMIT)?;
-    if output.success() { Ok(()) } else { Err(Error::Command { what: "end the enforcer".to_owned(), output: Box::new(output) }) }
 }
 
 /// What the event is about, as text.

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -176,39 +177,48 @@ impl Builder {
         if !self.script.is_empty() {
             image.bytes(guest::BOOT_SCRIPT, format!("set -eu\n{}", self.script).into_bytes(), 0o644);
         }
-        let (kernel, archive) = (self.kernel.image()?, Arc::new(image.write()?));
-        let options = |monitor: Option<&Path>, resume: Option<File>| qemu::Options {
-            kernel: kernel.clone(),
-            archive: Arc::clone(&archive),
-            command_line: self.command_line(),
-            memory_mib: self.memory_mib,
-            disk: self.disk.clone(),
-            icount: self.icount,
-            monitor: monitor.map(Path::to_owned),
-            resume,
-        };
-        let Some(prepare) = self.prepare else {
-            let (emulator, port) = qemu::Emulator::start(options(None, None))?;
-            return Vm::connect(self.kernel, emulator, port, self.limit);
-        };
+        let archive = Arc::new(image.write()?);
+        match self.prepare {
+            Some(prepare) => self.resume_or_prepare(&archive, prepare),
+            None => self.boot_from(&archive, None),
+        }
+    }
 
+    /// Goes on from where the first machine of this kind was, or is that machine.
+    fn resume_or_prepare(&self, archive: &Arc<File>, prepare: Preparation) -> Result<Vm, Error> {
         let named = |files: &[(PathBuf, String)]| files.iter().map(|(_, guest)| guest.clone()).collect::<Vec<_>>();
         let kind = (named(&self.files), named(&self.binaries), &self.modules, self.command_line(), self.memory_mib);
-        let made_of = format!("{} {} {}", kernel.display(), self.command_line(), self.memory_mib);
-        let snapshot = Snapshot::of(self.kernel, &kind, &made_of, &archive)?;
+        let snapshot = Snapshot::of(self.kernel, &kind, archive)?;
         if let Some(state) = snapshot.saved() {
-            let (emulator, port) = qemu::Emulator::start(options(None, Some(state)))?;
+            let (emulator, port) = self.start(archive, None, Some(state))?;
             if let Ok(vm) = Vm::resume(self.kernel, emulator, port) {
                 return Ok(vm);
             }
         }
         let folder = tempfile::tempdir().map_err(|source| Error::Io { doing: "make a folder for the monitor".to_owned(), source })?;
         let monitor = folder.path().join("monitor");
-        let (emulator, port) = qemu::Emulator::start(options(Some(&monitor), None))?;
-        let vm = Vm::connect(self.kernel, emulator, port, self.limit)?;
+        let vm = self.boot_from(archive, Some(&monitor))?;
         prepare(&vm)?;
         snapshot.save(&monitor)?;
         Ok(vm)
+    }
+
+    fn boot_from(&self, archive: &Arc<File>, monitor: Option<&Path>) -> Result<Vm, Error> {
+        let (emulator, port) = self.start(archive, monitor, None)?;
+        Vm::connect(self.kernel, emulator, port, self.limit)
+    }
+
+    fn start(&self, archive: &Arc<File>, monitor: Option<&Path>, resume: Option<File>) -> Result<(qemu::Emulator, UnixStream), Error> {
+        qemu::Emulator::start(qemu::Options {
+            kernel: self.kernel.image()?,
+            archive: Arc::clone(archive),
+            command_line: self.command_line(),
+            memory_mib: self.memory_mib,
+            disk: self.disk.clone(),
+            icount: self.icount,
+            monitor: monitor.map(Path::to_owned),
+            resume,
+        })
     }
 
     /// A panic ends the emulator at once (`panic=-1` restarts, `-no-reboot` ends), and what the kernel survives with damage is a panic.

@@ -46,11 +46,8 @@ pub fn machine(kernel: Kernel) -> Result<Builder, Error> {
 /// Where a program cannot be built.
 pub fn loaded_machine(kernel: Kernel) -> Result<Builder, Error> {
     Ok(machine(kernel)?.module("sctp").file(DYNAMIC_LOADER, "/ld.so").prepared(|vm| {
-        let agent = Enforcer::enforcing(vm, || Enforcer::spawn(vm))?;
-        vm.kill(agent.pid(), SIGTERM)?;
-        // It was told at once after it said that it enforces.
-        let output = agent.into_process().wait(SOON)?;
-        if output.success() { Ok(()) } else { Err(Error::Command { what: "end the enforcer".to_owned(), output: Box::new(output) }) }
+        // It is told to end at once after it said that it enforces.
+        Enforcer::enforcing(vm, || Enforcer::spawn(vm))?.end()
     }))
 }
 
@@ -171,6 +168,16 @@ impl<'vm> Enforcer<'vm> {
     /// Its process, to wait for or to look at.
     pub fn process(&mut self) -> &mut Process<'vm> {
         &mut self.process
+    }
+
+    /// Ends it in good order: it has written all that it was told then.
+    ///
+    /// # Errors
+    /// Where it does not end soon, or not with success.
+    pub fn end(self) -> Result<(), Error> {
+        self.process.signal(SIGTERM)?;
+        let output = self.process.wait(SOON)?;
+        if output.success() { Ok(()) } else { Err(Error::Command { what: "end the enforcer".to_owned(), output: Box::new(output) }) }
     }
 
     /// Only its process, to wait for its end.

@@ -38,8 +38,8 @@ fn failed(doing: &str) -> impl Fn(io::Error) -> Error {
 }
 
 impl Snapshot {
-    /// The place for machines with this kernel that are alike in `kind`; `made_of` is all else that the state depends on, beside the archive.
-    pub(crate) fn of(kernel: Kernel, kind: &impl Hash, made_of: &str, archive: &File) -> Result<Self, Error> {
+    /// The place for machines that are alike in `kind`. Their state depends on the kernel's file and the archive, too.
+    pub(crate) fn of(kernel: Kernel, kind: &impl Hash, archive: &File) -> Result<Self, Error> {
         let folder = cargo::target().join("machines");
         fs::create_dir_all(&folder).map_err(failed("keep"))?;
         let mut hasher = DefaultHasher::new();
@@ -47,7 +47,9 @@ impl Snapshot {
         let name = format!("{kernel}-{:016x}", hasher.finish());
         let lock = File::create(folder.join(format!("{name}.lock"))).map_err(failed("lock"))?;
         lock.lock().map_err(failed("lock"))?;
-        let hash = format!("{} {made_of}", hash_of(archive)?);
+        // A newer release of the kernel takes the link's place.
+        let image = kernel.image()?.canonicalize().map_err(failed("name the kernel of"))?;
+        let hash = format!("{} {}", hash_of(archive)?, image.display());
         Ok(Self { state: folder.join(format!("{name}.state")), hash_file: folder.join(format!("{name}.made-of")), hash, _lock: lock })
     }
 
@@ -75,6 +77,9 @@ impl Snapshot {
 fn hash_of(archive: &File) -> Result<String, Error> {
     let file = File::open(format!("/proc/self/fd/{}", archive.as_raw_fd())).map_err(failed("hash what makes"))?;
     let output = Command::new("sha256sum").stdin(file).stderr(Stdio::inherit()).output().map_err(failed("hash what makes"))?;
+    if !output.status.success() {
+        return Err(failed("hash what makes")(io::Error::other(output.status.to_string())));
+    }
     Ok(String::from_utf8_lossy(&output.stdout).chars().take(64).collect())
 }
 
