@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use portcullis_admission::policy::{Library, PolicySet, PolicyViolation, Surroundings};
+use portcullis_admission::review::UnopenedRequest;
 use portcullis_admission::{
     Exemptions, Level, NEWEST_MINOR, NamespaceLookup, Settings, Standard, Standards, Templates, Version, WORKLOADS, Workload, summarise,
 };
@@ -42,7 +43,9 @@ fn webhook(standard: Standard, metrics: &Arc<Metrics>, workload: &Workload, obje
         "resource": {"group": workload.group, "version": "v1", "resource": workload.resource}}});
     let namespaces = Namespaces::Same(settings.defaults);
     let service = Service::new(settings, namespaces, Arc::clone(metrics));
-    let answer = service.answer(service.read(review.to_string().as_bytes()).unwrap(), &Context::from(lookup));
+    let context = Context::from(lookup);
+    let request = service.open(UnopenedRequest::read(review.to_string().as_bytes()).unwrap(), &context).unwrap();
+    let answer = service.answer(request, &context);
     let message = answer.response.status?.message;
     let (_, sentence) = message.lines().next().unwrap().split_once(&format!("violates PodSecurity \"{standard}\": ")).unwrap();
     Some(sentence.to_owned())

@@ -23,7 +23,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use portcullis_admission::review::{AdmissionReviewResponse, ReadError};
+use portcullis_admission::review::{AdmissionReviewResponse, ReadError, UnopenedRequest};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 use tracing::{debug, error};
@@ -115,8 +115,11 @@ async fn judge(shared: &Shared, body: Bytes, deadline: Option<Instant>) -> Resul
     // The semaphore is never closed; were it, judging without a permit would still be right.
     let _permit = if large { shared.large.acquire().await.ok() } else { None };
     let service = shared.service.clone();
-    let request = run(large, move || service.read(body.as_ref())).await??;
-    let context = shared.service.context(&request, deadline).await;
+    // The body is kept until its text is needed no more, or what is held would not be counted.
+    let (request, body) = run(large, move || UnopenedRequest::read(body.as_ref()).map(|request| (request, body))).await??;
+    let context = shared.service.context(request.head(), deadline).await;
+    let (request, context) = run(large, move || service.open(request, &context).map(|request| (request, context))).await??;
+    drop(body);
     // Expressions may take a while, and nobody else waits for them.
     let aside = large || context.policies.evaluates(&request);
     let service = shared.service.clone();

@@ -1,12 +1,12 @@
-//! Reviews without HTTP: read, look up the namespace, decide; on one immutable snapshot of the settings.
+//! Reviews without HTTP: look up the namespace, open the objects, decide; on one immutable snapshot of the settings.
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use jiff::Timestamp;
 use portcullis_admission::policy::{PolicySet, Surroundings};
-use portcullis_admission::review::{AdmissionReviewResponse, Operation, ReadError};
-use portcullis_admission::{AdmissionRequest, Decision, NamespaceLookup, Settings, admit, needs_namespace};
+use portcullis_admission::review::{AdmissionReviewResponse, Operation, ReadError, UnopenedRequest};
+use portcullis_admission::{AdmissionRequest, Decision, NamespaceLookup, Settings, admit, needs_namespace, needs_objects};
 use serde_json::Value;
 use tracing::info;
 
@@ -60,28 +60,29 @@ impl Service {
         &self.metrics
     }
 
-    /// Reads a review.
-    ///
-    /// # Errors
-    /// The body is not a review that could be answered.
-    pub fn read(&self, body: &[u8]) -> Result<AdmissionRequest, ReadError> {
-        AdmissionRequest::read(body)
-    }
-
-    /// What the request is judged by. The namespace is looked up only where it makes a difference.
-    pub async fn context(&self, request: &AdmissionRequest, deadline: Option<Instant>) -> Context {
+    /// What a request with this head is judged by. The namespace is looked up only where it makes a difference.
+    pub async fn context(&self, head: &AdmissionRequest, deadline: Option<Instant>) -> Context {
         let policies = self.policies.current();
-        let of_policies = policies.concerns(request);
+        let of_policies = policies.may_concern(head);
         let (mut namespace, mut namespace_object) = (self.settings.defaults.into(), Ok(None));
-        let of_standards = needs_namespace(request, &self.settings);
-        if (of_policies && !request.namespace.is_empty()) || of_standards {
-            let found = self.namespaces.find(&request.namespace).await;
+        let of_standards = needs_namespace(head, &self.settings);
+        if (of_policies && !head.namespace.is_empty()) || of_standards {
+            let found = self.namespaces.find(&head.namespace).await;
             namespace_object = found.object.map(Some);
             if of_standards {
                 namespace = found.standards;
             }
         }
         Context { namespace, namespace_object, policies, deadline }
+    }
+
+    /// The request, with its objects where they make a difference.
+    ///
+    /// # Errors
+    /// An object cannot be read.
+    pub fn open(&self, request: UnopenedRequest, context: &Context) -> Result<AdmissionRequest, ReadError> {
+        let is_needed = needs_objects(request.head(), &self.settings, &context.namespace, &context.policies);
+        if is_needed { request.open() } else { Ok(request.into_head()) }
     }
 
     /// What to warn of beside the decision: pods that run and could not be made again, where the request makes their namespace stricter.

@@ -216,7 +216,8 @@ async fn others_are_served_while_a_hostile_request_is_judged() {
         "object": {"metadata": {"name": "web"}, "spec": {"containers": containers}}}})
     .to_string();
     let deep = format!(
-        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","object":{}{}}}}}"#,
+        r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","operation":"CREATE",
+            "resource":{{"group":"","version":"v1","resource":"pods"}},"object":{}{}}}}}"#,
         "[".repeat(1_000),
         "]".repeat(1_000)
     );

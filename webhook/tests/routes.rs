@@ -94,6 +94,21 @@ async fn denies_a_pod_that_it_cannot_read() {
     assert_eq!(answer["response"]["status"]["message"], "cannot judge pods \"web\": spec.containers: must be a list, is a string");
 }
 
+/// The review with an annotation that is nested too deeply.
+fn deep(mut review: Value) -> String {
+    review["request"]["object"]["metadata"]["annotations"] = json!({"a": "deep"});
+    review.to_string().replace("\"deep\"", &format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)))
+}
+
+#[tokio::test]
+async fn what_nothing_looks_at_is_not_opened() {
+    let mut review = review(&host_pid_pod());
+    review["request"]["resource"]["resource"] = json!("services");
+    let (status, text) = post("application/json", deep(review)).await;
+    assert_eq!(status, StatusCode::OK, "{text}");
+    assert!(text.contains("\"allowed\":true"), "{text}");
+}
+
 #[tokio::test]
 async fn answers_400_with_a_reason_to_what_is_not_a_review() {
     let other_version = json!({"apiVersion": "admission.k8s.io/v1beta1", "kind": "AdmissionReview", "request": {"uid": "u"}}).to_string();
@@ -103,7 +118,9 @@ async fn answers_400_with_a_reason_to_what_is_not_a_review() {
         ("[]".to_owned(), "the body is not an AdmissionReview"),
         (json!({"apiVersion": "v1", "kind": "Pod"}).to_string(), "the body is \"Pod\" of \"v1\""),
         (other_version, "of \"admission.k8s.io/v1beta1\""),
-        (format!("{{\"request\":{{\"object\":{}", "[".repeat(10_000)), "recursion limit exceeded"),
+        (format!("{{\"request\":{{\"object\":{}", "[".repeat(10_000)), "the body is not JSON"),
+        (format!("{{\"request\":{{\"operation\":{}", "[".repeat(10_000)), "the body is not"),
+        (deep(review(&host_pid_pod())), "the request's object cannot be read, counted from where it begins: recursion limit exceeded"),
     ] {
         let (status, text) = post("application/json", body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{text}");

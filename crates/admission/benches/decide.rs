@@ -7,7 +7,8 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use portcullis_admission::{AdmissionRequest, Exemptions, Settings, Standards, Templates, decide};
+use portcullis_admission::review::UnopenedRequest;
+use portcullis_admission::{Exemptions, Settings, Standards, Templates, decide};
 use serde_json::{Value, json};
 
 const RUNS: usize = 51;
@@ -64,9 +65,9 @@ fn main() {
             "uid": "u", "operation": "CREATE", "namespace": "shop", "object": pod(containers, hardened),
             "kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"}}})
         .to_string();
-        let request = AdmissionRequest::read(body.as_bytes()).unwrap();
+        let request = UnopenedRequest::read(body.as_bytes()).unwrap().open().unwrap();
         assert_eq!(decide(&request, &settings, &lookup).is_allowed(), hardened);
-        let read = measure(|| _ = black_box(AdmissionRequest::read(black_box(body.as_bytes()))));
+        let read = measure(|| _ = black_box(UnopenedRequest::read(black_box(body.as_bytes())).unwrap().open()));
         let decided = measure(|| _ = black_box(decide(black_box(&request), &settings, &lookup)));
         println!("{name:<34} {:>12} {read:>12} {decided:>12}", body.len());
     }

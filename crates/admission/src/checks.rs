@@ -22,6 +22,7 @@ mod host_namespaces;
 mod host_path_volumes;
 mod host_ports;
 mod host_probes_and_host_lifecycle;
+mod judged;
 mod privileged;
 mod proc_mount;
 mod restricted_volumes;
@@ -33,6 +34,7 @@ mod seccomp_profile_restricted;
 mod sysctls;
 mod windows_host_process;
 
+pub(crate) use judged::{Demand, JudgedPod, demands};
 pub(crate) use seccomp_profile_baseline::{SECCOMP_CONTAINER_ANNOTATION_PREFIX, SECCOMP_POD_ANNOTATION};
 
 /// Every check, in the order in which violations are listed.
@@ -100,7 +102,11 @@ impl Check {
 
     /// Judges a pod by this check alone.
     pub fn judge(&self, minor: u64, pod: &Pod<'_>) -> Option<Violation> {
-        let Refusal { reason, detail, findings } = (self.revision_at(minor)?.judge)(pod)?;
+        self.violation(self.revision_at(minor)?, pod)
+    }
+
+    fn violation(&self, revision: &Revision, pod: &Pod<'_>) -> Option<Violation> {
+        let Refusal { reason, detail, findings } = (revision.judge)(pod)?;
         Some(Violation { check: self.id, level: self.level, reason, detail, findings })
     }
 }

@@ -192,7 +192,7 @@ pub(crate) const IGNORED_POD_SUBRESOURCES: [&str; 8] = ["attach", "binding", "ev
 
 /// Decides a request. The same request, settings and namespace always give the same decision.
 pub fn decide(request: &AdmissionRequest, settings: &Settings, namespace: &NamespaceLookup) -> Decision {
-    if request.resource.group.is_empty() && request.resource.resource == "namespaces" {
+    if is_namespace(request) {
         return namespace::decide(request, settings.defaults);
     }
     let Some(workload) = to_be_judged(request) else { return Verdict::NotJudged.into() };
@@ -254,6 +254,13 @@ pub fn needs_namespace(request: &AdmissionRequest, settings: &Settings) -> bool 
     to_be_judged(request).is_some() && exemption(request, settings).is_none()
 }
 
+/// Whether the decision depends on the request's objects: whether they are worth opening. `request` is the head of one.
+pub fn needs_objects(request: &AdmissionRequest, settings: &Settings, namespace: &NamespaceLookup, policies: &PolicySet) -> bool {
+    let is_free = matches!(namespace, NamespaceLookup::Found(known) if known.errors.is_empty() && known.standards.allow_everything());
+    let of_standards = to_be_judged(request).is_some() && !is_free;
+    is_namespace(request) || (exemption(request, settings).is_none() && (of_standards || policies.may_concern(request)))
+}
+
 /// By what a request is exempt, whatever its object is.
 fn exemption(request: &AdmissionRequest, settings: &Settings) -> Option<Exemption> {
     if is_listed(&settings.exemptions.namespaces, &request.namespace) {
@@ -263,6 +270,10 @@ fn exemption(request: &AdmissionRequest, settings: &Settings) -> Option<Exemptio
     } else {
         None
     }
+}
+
+fn is_namespace(request: &AdmissionRequest) -> bool {
+    request.resource.group.is_empty() && request.resource.resource == "namespaces"
 }
 
 fn to_be_judged(request: &AdmissionRequest) -> Option<&'static Workload> {

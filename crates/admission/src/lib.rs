@@ -39,7 +39,7 @@ mod workload;
 pub use checks::{CHECKS, Check, Revision, applicable, evaluate};
 pub use decide::{
     Decision, Denial, Evaluation, Exemption, Exemptions, MAX_FINDINGS_IN_MESSAGE, Mode, NamespaceLookup, Settings, Standards, Templates,
-    Verdict, admit, decide, needs_namespace,
+    Verdict, admit, decide, needs_namespace, needs_objects,
 };
 pub use field::{FieldPath, Malformed, Segment};
 pub use namespace::{ExistingPod, LabelError, NamespaceStandards, raised_enforcement, warn_of_existing_pods};

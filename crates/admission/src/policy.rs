@@ -57,7 +57,7 @@ use std::collections::BTreeSet;
 
 use portcullis_api::admission_policy::{Action, FailurePolicy, TemplateAction};
 
-use crate::checks::Check;
+use crate::checks::Demand;
 use crate::standard::Standard;
 use expression::Expressions;
 use params::Params;
@@ -70,8 +70,8 @@ pub struct Policy {
     /// Its name; for one of Kubernetes, `POLICY/BINDING`.
     name: String,
     standard: Option<Standard>,
-    /// The checks of the standard.
-    checks: Vec<&'static Check>,
+    /// What the standard demands.
+    demands: Vec<Demand>,
     /// All have to match: a policy's own, and its binding's.
     constraints: Vec<Constraints>,
     params: Params,
@@ -103,7 +103,7 @@ impl Policy {
 
     /// The names of its controls, in order: ids of Pod Security checks, then validations.
     pub fn controls(&self) -> Vec<&str> {
-        let checks = self.checks.iter().map(|check| check.id);
+        let checks = self.demands.iter().map(|demand| demand.check.id);
         checks.chain(self.expressions.controls()).collect()
     }
 }

@@ -1,70 +1,40 @@
 //! The messages of `admission.k8s.io/v1`: what the API server asks, and what it is told.
 //!
-//! Objects stay raw JSON. Fields that the API server may add to a request are ignored, those of objects are kept. Reading is the only place where a
-//! review can be refused as such ([`ReadError`], an HTTP 400); from then on there is always an answer.
+//! Objects stay raw JSON. Fields that the API server may add to a request are ignored, those of objects are kept. Reading ([`UnopenedRequest`]) is the only
+//! place where a review can be refused as such ([`ReadError`], an HTTP 400); from then on there is always an answer.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use thiserror::Error;
+
+mod read;
+
+pub use read::{ReadError, UnopenedRequest};
 
 /// The only version spoken; it has been served since Kubernetes 1.16.
 pub const API_VERSION: &str = "admission.k8s.io/v1";
 /// The kind of both messages.
 pub const KIND: &str = "AdmissionReview";
 
-/// Why a body is not a review that can be answered.
-#[derive(Debug, Error)]
-pub enum ReadError {
-    /// Not JSON, or nested deeper than 128 levels.
-    #[error("the body is not JSON: {0}")]
-    NotJson(#[source] serde_json::Error),
-    /// JSON, but not of the shape of a review.
-    #[error("the body is not an AdmissionReview: {0}")]
-    NotAReview(#[source] serde_json::Error),
-    /// Another kind, or another version of it.
-    #[error(r#"the body is {kind:?} of {api_version:?}; expected "{KIND}" of "{API_VERSION}""#)]
-    OtherKind {
-        /// `apiVersion`.
-        api_version: String,
-        /// `kind`.
-        kind: String,
-    },
-    /// A review without a request: perhaps an answer.
-    #[error("the AdmissionReview has no request")]
-    NoRequest,
-    /// A request that cannot be answered, because the answer has to carry its uid.
-    #[error("the AdmissionReview's request has no uid")]
-    NoUid,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Incoming {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    request: Option<AdmissionRequest>,
-}
-
 /// What the API server asks: may this user do this to this object?
+///
+/// Its objects are values, or what else `O` is: text, while it is read.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AdmissionRequest {
+#[serde(rename_all = "camelCase", bound(deserialize = "O: Deserialize<'de>"))]
+pub struct AdmissionRequest<O = Value> {
     /// Names this request; the answer repeats it.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub uid: String,
     /// The kind of `object`.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub kind: GroupVersionKind,
     /// The resource that is changed.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub resource: GroupVersionResource,
     /// The subresource, or empty.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub sub_resource: String,
     /// What the client asked for, where the API server converted it to the webhook's version.
     pub request_kind: Option<GroupVersionKind>,
@@ -73,23 +43,23 @@ pub struct AdmissionRequest {
     /// Likewise.
     pub request_sub_resource: Option<String>,
     /// The object's name; empty where the API server has yet to make one up.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// The object's namespace; empty for cluster-scoped ones.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub namespace: String,
     /// What is done.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub operation: Operation,
     /// Who does it.
-    #[serde(deserialize_with = "null_as_default")]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub user_info: UserInfo,
     /// The object as it would be stored; absent on DELETE.
-    pub object: Option<Value>,
+    pub object: Option<O>,
     /// The object as it is; present on UPDATE and DELETE.
-    pub old_object: Option<Value>,
+    pub old_object: Option<O>,
     /// How it is done: `CreateOptions`, `DeleteOptions` and the like.
-    pub options: Option<Value>,
+    pub options: Option<O>,
     /// Whether nothing will be stored. It does not change the answer: judging has no side effects.
     pub dry_run: Option<bool>,
 }
@@ -201,20 +171,6 @@ impl Operation {
 }
 
 impl AdmissionRequest {
-    /// Reads the body of a request to a webhook.
-    ///
-    /// # Errors
-    /// The body is not a review of version v1 with a request that has a uid.
-    pub fn read(body: &[u8]) -> Result<Self, ReadError> {
-        let incoming: Incoming = serde_json::from_slice(body)
-            .map_err(|error| if error.is_data() { ReadError::NotAReview(error) } else { ReadError::NotJson(error) })?;
-        if incoming.api_version != API_VERSION || incoming.kind != KIND {
-            return Err(ReadError::OtherKind { api_version: incoming.api_version, kind: incoming.kind });
-        }
-        let request = incoming.request.ok_or(ReadError::NoRequest)?;
-        if request.uid.is_empty() { Err(ReadError::NoUid) } else { Ok(request) }
-    }
-
     /// The object's name, or the prefix of the one that it will get.
     pub fn object_name(&self) -> &str {
         let metadata = |field| self.object.as_ref()?.get("metadata")?.get(field)?.as_str();
@@ -340,53 +296,6 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn error(body: &str) -> String {
-        AdmissionRequest::read(body.as_bytes()).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn rejects_what_is_not_a_review_and_says_why() {
-        assert!(error("").starts_with("the body is not JSON: EOF"));
-        assert!(error("{").starts_with("the body is not JSON: EOF"));
-        assert!(error("[1]").starts_with("the body is not an AdmissionReview: "));
-        assert_eq!(error(r#"{}"#), r#"the body is "" of ""; expected "AdmissionReview" of "admission.k8s.io/v1""#);
-        assert_eq!(
-            error(r#"{"apiVersion":"admission.k8s.io/v1beta1","kind":"AdmissionReview","request":{"uid":"u"}}"#),
-            r#"the body is "AdmissionReview" of "admission.k8s.io/v1beta1"; expected "AdmissionReview" of "admission.k8s.io/v1""#
-        );
-        assert_eq!(error(r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview"}"#), "the AdmissionReview has no request");
-        assert_eq!(
-            error(r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{}}"#),
-            "the AdmissionReview's request has no uid"
-        );
-    }
-
-    #[test]
-    fn rejects_documents_nested_too_deeply_instead_of_overflowing() {
-        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        let body = format!(r#"{{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{{"uid":"u","object":{deep}}}}}"#);
-        assert!(error(&body).contains("recursion limit exceeded"));
-    }
-
-    #[test]
-    fn keeps_what_it_does_not_know_of_an_object() {
-        let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":
-            {"uid":"u","operation":"CREATE","new":1,"object":{"spec":{"future":{"a":[1,null]}}}}}"#;
-        let request = AdmissionRequest::read(body.as_bytes()).unwrap();
-        assert_eq!(request.object.unwrap(), serde_json::json!({"spec":{"future":{"a":[1,null]}}}));
-        assert_eq!(request.operation, Operation::Create);
-    }
-
-    #[test]
-    fn reads_null_as_absent() {
-        let body = r#"{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","kind":null,"resource":{"group":null,
-            "resource":"pods"},"subResource":null,"name":null,"namespace":null,"operation":"UPDATE","userInfo":{"username":null,"groups":null},
-            "object":null,"oldObject":null,"dryRun":null}}"#;
-        let request = AdmissionRequest::read(body.as_bytes()).unwrap();
-        assert_eq!((request.name.as_str(), request.resource.resource.as_str(), request.user_info.groups.len()), ("", "pods", 0));
-        assert_eq!((request.object, request.operation), (None, Operation::Update));
-    }
 
     #[test]
     fn an_operation_that_is_not_known_is_its_own() {

@@ -10,10 +10,11 @@ mod pods;
 #[path = "support/workloads.rs"]
 mod workloads;
 
-use portcullis_admission::review::{GroupVersionKind, GroupVersionResource, Operation};
+use portcullis_admission::policy::PolicySet;
+use portcullis_admission::review::{GroupVersionKind, GroupVersionResource, Operation, UnopenedRequest};
 use portcullis_admission::{
     AdmissionRequest, Exemptions, FieldPath, Level, NEWEST_MINOR, Pod, Settings, Standard, Standards, Templates, Version, WORKLOADS,
-    decide, evaluate, summarise,
+    decide, evaluate, needs_objects, summarise,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -80,9 +81,24 @@ fn request(group: &str, kind: &str, resource: &str, operation: Operation, object
     }
 }
 
+const FOR_PODS: &str = "
+apiVersion: portcullis.dev/v1alpha1
+kind: AdmissionPolicy
+metadata: {name: pods}
+spec: {podSecurity: {level: restricted}, templates: warn}
+";
+const FOR_SERVICES: &str = "
+apiVersion: portcullis.dev/v1alpha1
+kind: AdmissionPolicy
+metadata: {name: services}
+spec:
+  matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: ['*'], operations: [CREATE, DELETE], resources: [services]}]}
+  validations: [{name: named, expression: object != null && has(object.metadata)}]
+";
+
 thread_local! {
     /// A policy of each sort, for everything.
-    static POLICIES: std::sync::Arc<portcullis_admission::policy::PolicySet> = std::sync::Arc::new(asked::policies("
+    static POLICIES: std::sync::Arc<PolicySet> = std::sync::Arc::new(asked::policies("
 apiVersion: portcullis.dev/v1alpha1
 kind: AdmissionPolicy
 metadata: {name: baseline}
@@ -187,7 +203,35 @@ proptest! {
     }
 
     #[test]
+    fn what_is_not_worth_opening_makes_no_difference(
+        object in json(), old in proptest::option::of(json()), resource in 0..=WORKLOADS.len() + 1, operation in 0..5_usize,
+        sub_resource in prop_oneof![Just(""), Just("status"), Just("ephemeralcontainers")], standard in proptest::option::of(standards()),
+        policies in 0..3_usize, is_exempt in any::<bool>(),
+    ) {
+        let (group, kind, resource) = WORKLOADS.get(resource).map_or_else(
+            || [("", "Service", "services"), ("", "Namespace", "namespaces")][resource - WORKLOADS.len()],
+            |workload| (workload.group, workload.kind, workload.resource),
+        );
+        let operation = [Operation::Create, Operation::Update, Operation::Delete, Operation::Connect, Operation::Other][operation];
+        let mut asked = asked::Asked::pod(Value::Null);
+        asked.request = request(group, kind, resource, operation, object, old);
+        asked.request.sub_resource = sub_resource.to_owned();
+        asked.settings.defaults = Standards::enforcing(standard.unwrap_or(Standard::PRIVILEGED));
+        if is_exempt {
+            asked.request.namespace = "kube-system".to_owned();
+            asked.settings.exemptions.namespaces.insert("kube-system".to_owned());
+        }
+        let set = [PolicySet::default(), asked::policies(FOR_PODS), asked::policies(FOR_SERVICES)];
+        let opened = asked.by_set(&set[policies]);
+        let head = AdmissionRequest { object: None, old_object: None, options: None, ..asked.request.clone() };
+        if !needs_objects(&head, &asked.settings, &asked.settings.defaults.into(), &set[policies]) {
+            asked.request = head;
+            prop_assert_eq!(asked.by_set(&set[policies]), opened);
+        }
+    }
+
+    #[test]
     fn no_body_makes_reading_panic(body in proptest::collection::vec(any::<u8>(), 0..256)) {
-        let _ = AdmissionRequest::read(&body);
+        let _ = UnopenedRequest::read(&body).map(UnopenedRequest::open);
     }
 }

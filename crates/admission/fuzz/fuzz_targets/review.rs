@@ -1,7 +1,7 @@
 //! Any body is a review or is refused, and any review has an answer: the request's uid, no longer than the API server takes, and the same each time.
 //!
 //! ```text
-//!  bytes ─► AdmissionRequest::read ─► admit, by `restricted` and by shipped policies ─► the answer, as JSON
+//!  bytes ─► UnopenedRequest ─► open ─► admit, by `restricted` and by shipped policies ─► the answer, as JSON
 //! ```
 //!
 //! It is what the server does with a body, without a socket: what is longer than the server reads is not judged. Run it in `crates/admission`, with
@@ -27,9 +27,10 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
 use portcullis_admission::policy::{Library, PolicySet, Surroundings};
-use portcullis_admission::review::AdmissionReviewResponse;
+use portcullis_admission::review::{AdmissionReviewResponse, UnopenedRequest};
 use portcullis_admission::{
     AdmissionRequest, Exemptions, Level, NamespaceLookup, Settings, Standard, Standards, Templates, Version, admit, needs_namespace,
+    needs_objects,
 };
 use serde_json::{Value, json};
 
@@ -66,8 +67,13 @@ fuzz_target!(init: review::seeds::write(), |body: &[u8]| {
     if body.len() > MAX_BYTES {
         return;
     }
-    let Ok(request) = AdmissionRequest::read(body) else { return };
+    let Ok(request) = UnopenedRequest::read(body) else { return };
+    let (judge, head) = (&*JUDGE, request.head().clone());
+    let namespace = NamespaceLookup::from(judge.settings.defaults);
+    let is_open = needs_objects(&head, &judge.settings, &namespace, &judge.policies);
+    let Ok(request) = request.open() else { return };
     let first = answer(&request);
+    assert!(is_open || first == answer(&head), "what is not opened makes no difference");
     review::limits::hold(&request.uid, &first);
     assert_eq!(first, answer(&request), "the same request has the same answer");
 });

@@ -290,3 +290,19 @@ fn looks_up_a_namespace_only_where_its_labels_matter() {
     assert!(!needs_namespace(&AdmissionRequest { namespace: "kube-system".to_owned(), ..pod() }, &settings));
     assert!(!needs_namespace(&AdmissionRequest { sub_resource: "status".to_owned(), ..pod() }, &settings));
 }
+
+#[test]
+fn opens_objects_only_where_something_looks_at_them() {
+    let mut settings = baseline();
+    settings.exemptions.namespaces.insert("kube-system".to_owned());
+    let (pod, policies) = (|| pod_request(privileged_pod()), PolicySet::default());
+    let opens = |request: &AdmissionRequest, namespace: NamespaceLookup| needs_objects(request, &settings, &namespace, &policies);
+    let (strict, free) = (settings.defaults, Standards::enforcing(Standard::PRIVILEGED));
+    assert!(opens(&pod(), strict.into()));
+    assert!(opens(&pod(), NamespaceLookup::Failed("timed out".to_owned())));
+    assert!(!opens(&pod(), free.into()));
+    assert!(!opens(&AdmissionRequest { operation: Operation::Delete, ..pod() }, strict.into()));
+    assert!(!opens(&AdmissionRequest { namespace: "kube-system".to_owned(), ..pod() }, strict.into()));
+    let resource = GroupVersionResource { resource: "namespaces".to_owned(), ..GroupVersionResource::default() };
+    assert!(opens(&AdmissionRequest { resource, ..pod() }, free.into()), "labels are judged whatever they ask for");
+}

@@ -14,7 +14,7 @@ use super::params::{Params, Reference};
 use super::rules::Rules;
 use super::selector::Selector;
 use super::{Constraints, Policy};
-use crate::checks::applicable;
+use crate::checks::demands;
 use crate::standard::{Level, Standard, Version};
 
 /// Why a policy or an exception is not in force.
@@ -115,7 +115,7 @@ fn build(name: String, spec: &AdmissionPolicySpec) -> Result<Policy, Vec<Problem
     Ok(Policy {
         name,
         standard,
-        checks: standard.into_iter().flat_map(applicable).collect(),
+        demands: standard.map(demands).unwrap_or_default(),
         constraints: vec![spec.match_constraints.as_ref().map_or_else(pods, constraints)],
         params,
         expressions,

@@ -38,19 +38,23 @@ pub struct Surroundings<'a> {
 }
 
 impl PolicySet {
-    /// Whether any policy may be for the request: whether its namespace is worth looking up.
+    /// Whether any policy may be for a request with this head: whether its namespace is worth looking up, and its objects are worth opening.
+    pub fn may_concern(&self, head: &AdmissionRequest) -> bool {
+        let template = Subject::may_change_template(head).map(|_| Subject::pod_deed(head));
+        !self.is_empty() && !is_own(head) && self.has_candidate(deeds(head).chain(template), |_| true)
+    }
+
+    /// Whether any policy may be for the request.
     pub fn concerns(&self, request: &AdmissionRequest) -> bool {
         let template = Subject::changes_template(request).map(|_| Subject::pod_deed(request));
-        !self.is_empty() && !is_own(request) && !self.candidates(deeds(request).chain(template)).is_empty()
+        !self.is_empty() && !is_own(request) && self.has_candidate(deeds(request).chain(template), |_| true)
     }
 
     /// Whether any policy that may be for the request has expressions: whether asking may take long.
     pub fn evaluates(&self, request: &AdmissionRequest) -> bool {
-        if self.is_empty() || is_own(request) {
-            return false;
-        }
         let template = Subject::changes_template(request).map(|_| Subject::pod_deed(request));
-        self.candidates(deeds(request).chain(template)).iter().any(|policy| !policy.expressions.is_empty())
+        let has_expressions = |policy: &Policy| !policy.expressions.is_empty();
+        !self.is_empty() && !is_own(request) && self.has_candidate(deeds(request).chain(template), has_expressions)
     }
 
     /// Asks every policy that is for the request.
@@ -154,7 +158,7 @@ impl<'a> Asking<'a, '_, '_> {
         };
         let (mut judged, mut judged_security) = (false, false);
         for param in params {
-            let mut bindings = self.bindings(param);
+            let mut bindings = if self.policy.expressions.is_empty() { Bindings::new() } else { self.bindings(param) };
             match self.conditions_hold(&bindings) {
                 Ok(true) => {}
                 Ok(false) => continue,

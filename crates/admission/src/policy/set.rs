@@ -68,17 +68,23 @@ impl PolicySet {
 
     /// The policies that may be for one of the deeds, in the order of their names, each once.
     pub(super) fn candidates<'r>(&self, deeds: impl IntoIterator<Item = Deed<'r>>) -> Vec<&Policy> {
-        let mut numbers: Vec<usize> = Vec::new();
-        for deed in deeds {
-            for resources in [deed.group, "*"].into_iter().filter_map(|group| self.index.get(group)) {
-                for shelf in [deed.resource, "*"].into_iter().filter_map(|resource| resources.get(resource)) {
-                    numbers.extend(of_operation(shelf, deed.operation));
-                }
-            }
-        }
+        let mut numbers: Vec<usize> = deeds.into_iter().flat_map(|deed| self.filed(deed)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         numbers.into_iter().filter_map(|number| self.policies.get(number)).map(AsRef::as_ref).collect()
+    }
+
+    /// Whether a policy of this kind may be for one of the deeds.
+    pub(super) fn has_candidate<'r>(&self, deeds: impl IntoIterator<Item = Deed<'r>>, is_meant: impl Fn(&Policy) -> bool) -> bool {
+        let mut numbers = deeds.into_iter().flat_map(|deed| self.filed(deed));
+        numbers.any(|number| self.policies.get(number).is_some_and(|policy| is_meant(policy)))
+    }
+
+    /// The numbers of the policies that may be for a deed, in no order, some more than once.
+    fn filed(&self, deed: Deed<'_>) -> impl Iterator<Item = usize> {
+        let groups = [deed.group, "*"].into_iter().filter_map(|group| self.index.get(group));
+        let shelves = groups.flat_map(move |resources| [deed.resource, "*"].into_iter().filter_map(|resource| resources.get(resource)));
+        shelves.flat_map(move |shelf| of_operation(shelf, deed.operation))
     }
 
     pub(super) fn exceptions(&self) -> &[Arc<Exception>] {

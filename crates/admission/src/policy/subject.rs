@@ -53,12 +53,16 @@ impl<'r> Subject<'r> {
         }
     }
 
+    /// Whether the request may make or change the template of a workload, for all that its head says.
+    pub(crate) fn may_change_template(request: &AdmissionRequest) -> Option<&'static Workload> {
+        let workload = Workload::of_resource(&request.resource.group, &request.resource.resource).filter(|workload| !workload.is_pod())?;
+        let carries_template = request.sub_resource.is_empty() && !matches!(request.operation, Operation::Delete | Operation::Connect);
+        carries_template.then_some(workload)
+    }
+
     /// Whether the request makes or changes the template of a workload.
     pub(crate) fn changes_template(request: &AdmissionRequest) -> Option<&'static Workload> {
-        let workload = Workload::of_resource(&request.resource.group, &request.resource.resource).filter(|workload| !workload.is_pod())?;
-        if !request.sub_resource.is_empty() || matches!(request.operation, Operation::Delete | Operation::Connect) {
-            return None;
-        }
+        let workload = Self::may_change_template(request)?;
         let new = request.object.as_ref().and_then(|object| workload.template_of(object))?;
         let old = request.old_object.as_ref().filter(|_| request.operation == Operation::Update);
         (old.and_then(|old| workload.template_of(old)) != Some(new)).then_some(workload)

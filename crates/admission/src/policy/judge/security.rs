@@ -1,8 +1,8 @@
 //! The Pod Security Standard of a policy, with exceptions for single findings.
 
 use super::Asking;
+use crate::checks::JudgedPod;
 use crate::decide::{IGNORED_POD_SUBRESOURCES, is_significant, object_of};
-use crate::pod::Pod;
 use crate::policy::outcome::PolicyFinding;
 use crate::policy::subject::Subject;
 use crate::review::{Operation, StatusReason};
@@ -15,7 +15,7 @@ pub(super) enum Readable<'a> {
     /// There is none, or an update leaves it as it was.
     Nothing,
     /// To be judged.
-    Pod(Box<Pod<'a>>),
+    Pod(Box<JudgedPod<'a>>),
     /// It cannot be read.
     Failed(String),
 }
@@ -35,7 +35,7 @@ impl<'a> Readable<'a> {
             Ok(pod) if request.operation == Operation::Update && !is_significant(workload, request.old_object.as_ref(), object, &pod) => {
                 Self::Nothing
             }
-            Ok(pod) => Self::Pod(Box::new(pod)),
+            Ok(pod) => Self::Pod(Box::new(JudgedPod::new(pod))),
             Err(malformed) => Self::Failed(malformed.to_string()),
         }
     }
@@ -48,9 +48,8 @@ impl Asking<'_, '_, '_> {
             Readable::Nothing => {}
             Readable::Failed(why) => _ = self.fail(why),
             Readable::Pod(pod) => {
-                let minor = standard.version.effective_minor();
-                for violation in self.policy.checks.iter().filter_map(|check| check.judge(minor, pod)) {
-                    self.judge_violation(standard, violation);
+                for violation in self.policy.demands.iter().filter_map(|demand| pod.violation(demand)) {
+                    self.judge_violation(standard, violation.clone());
                 }
             }
         }
