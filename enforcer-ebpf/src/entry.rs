@@ -5,6 +5,7 @@ use aya_ebpf::{macros::lsm, programs::LsmContext};
 use portcullis_abi::{Operation, access, access::Access};
 
 use crate::{
+    doubt,
     judge::{self, defer_to_earlier},
     kernel::Typed,
     path, scratch,
@@ -39,11 +40,27 @@ macro_rules! entry_hooks {
     };
 }
 entry_hooks! {
-    path_mknod: Create, CREATE, 4 arguments;
     path_mkdir: Create, CREATE, 3 arguments;
     path_symlink: Create, CREATE, 3 arguments;
     path_unlink: Delete, DELETE, 2 arguments;
     path_rmdir: Delete, DELETE, 2 arguments;
+}
+
+/// A file or a device is made, or may have to be: see [`doubt`].
+#[lsm]
+pub fn path_mknod(ctx: LsmContext) -> i32 {
+    defer_to_earlier!(ctx after 4);
+    let (directory, dentry) = (Typed(ctx.arg(0)), Typed(ctx.arg(1)));
+    let Some((subject, word)) = judge::judged() else { return 0 };
+    scratch::with(
+        |scratch| {
+            let resolution = path::resolve_entry(scratch, directory, dentry);
+            let granted = judge::granted(word, scratch, resolution);
+            let note = |key| doubt::note(dentry, word, key);
+            judge::conclude_and(&subject, word, scratch, Operation::Create, access::CREATE, resolution, granted, note)
+        },
+        || judge::busy(word, access::CREATE),
+    )
 }
 
 macro_rules! path_hooks {

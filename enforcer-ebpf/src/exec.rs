@@ -51,7 +51,7 @@ pub fn bprm_check_security(ctx: LsmContext) -> i32 {
                     return -ENOMEM;
                 }
                 if subject.session == 0 {
-                    report::tell_life(&subject, scratch, Operation::ContainerStarted, 0);
+                    report::tell_life(&subject, scratch, Operation::ContainerStarted, 0, 0);
                 }
             }
             remember(subject.state, scratch, resolution);

@@ -4,7 +4,7 @@ use aya_ebpf::{macros::lsm, programs::LsmContext};
 use portcullis_abi::{Operation, access};
 
 use crate::{
-    grant,
+    doubt, grant,
     judge::{self, defer_to_earlier},
     kernel::{FILE_FLAGS, FILE_MODE, Typed},
 };
@@ -12,6 +12,10 @@ use crate::{
 // `include/linux/fs.h`
 const FMODE_READ: u32 = 1;
 const FMODE_WRITE: u32 = 2;
+/// Of a file that was made by being opened.
+const FMODE_CREATED: u32 = 1 << 20;
+/// `include/uapi/asm-generic/fcntl.h`; still among the flags here.
+const O_CREAT: u32 = 0o100;
 /// Kept among the flags of a file that is opened to be executed (`do_open_execat`, `fs/exec.c`).
 const FMODE_EXEC: u32 = 0x20;
 
@@ -21,8 +25,12 @@ pub fn file_open(ctx: LsmContext) -> i32 {
     let file = Typed(ctx.arg(0));
     let Some((subject, word)) = judge::judged() else { return 0 };
     let mode = file.u32(&FILE_MODE);
+    let flags = file.u32(&FILE_FLAGS);
+    if flags & O_CREAT != 0 {
+        doubt::settle(&subject, mode & FMODE_CREATED != 0);
+    }
     // What is opened to be executed is judged when it is: at `bprm_check_security`, or when it is mapped.
-    if file.u32(&FILE_FLAGS) & FMODE_EXEC != 0 {
+    if flags & FMODE_EXEC != 0 {
         return 0;
     }
     let mut asked = 0;

@@ -9,7 +9,7 @@ use portcullis_abi::{
 use portcullis_matcher::{CHUNK_SLOTS, Slots, State, accept, step};
 
 use crate::{
-    maps::{PROFILES, TABLES, count},
+    maps::{PROFILES, SeenKey, TABLES, count},
     repeat::{CONTINUE, STOP, repeat},
     report,
     scratch::{self, Claim},
@@ -120,11 +120,27 @@ pub fn conclude(
     resolution: Resolution,
     granted: Access,
 ) -> i32 {
+    conclude_and(subject, word, scratch, operation, asked, resolution, granted, |_| {})
+}
+
+/// [`conclude`], and what is to be done with the key under which something is told now.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "one place where all of it comes together")]
+pub fn conclude_and(
+    subject: &Subject,
+    word: ProfileWord,
+    scratch: Claim,
+    operation: Operation,
+    asked: Access,
+    resolution: Resolution,
+    granted: Access,
+    sent: impl FnOnce(SeenKey),
+) -> i32 {
     let missing = resolution.missing(asked, granted);
     match decide(word.mode(), missing) {
         Verdict::Allow => 0,
         Verdict::Tell(action) => {
-            report::tell(subject, word, scratch, report::Told { operation, action, resolution, asked, missing });
+            report::tell(subject, word, scratch, report::Told { operation, action, resolution, asked, missing }, sent);
             if Verdict::Tell(action).code() == 0 {
                 return 0;
             }

@@ -92,7 +92,7 @@ fn made(scratch: Claim, id: u64, node: Typed, length: usize) {
         }
         arm(id, slot);
         let subject = Subject { slot, profile, cgroup: id, session: 0, state: core::ptr::null_mut() };
-        report::tell_life(&subject, scratch, Operation::ContainerMade, length);
+        report::tell_life(&subject, scratch, Operation::ContainerMade, length, 0);
     }
 }
 
@@ -146,7 +146,7 @@ pub fn cgroup_rmdir(ctx: BtfTracePointContext) -> i32 {
         scratch::with(
             |scratch| {
                 let subject = Subject { slot, profile, cgroup: id, session: 0, state: core::ptr::null_mut() };
-                report::tell_life(&subject, scratch, Operation::ContainerGone, 0);
+                report::tell_life(&subject, scratch, Operation::ContainerGone, 0, 0);
                 0
             },
             || 0,

@@ -28,6 +28,7 @@ mod cache;
 mod called;
 mod capability;
 mod carry;
+mod doubt;
 mod drift;
 mod elsewhere;
 mod entry;

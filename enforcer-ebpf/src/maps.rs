@@ -87,7 +87,27 @@ pub static EPOCH: Array<u64> = Array::with_max_entries(1, 0);
 #[map]
 pub static SEEN: LruHashMap<SeenKey, Seen> = LruHashMap::with_max_entries(32 * 1024, 0);
 
-/// Counts of what was lost or could not be decided. Key: [`Counter`].
+/// An entry that may have been there when it was told that it must not be made.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Doubt {
+    /// The address of its dentry.
+    pub dentry: u64,
+    /// That of the directory's.
+    pub parent: u64,
+    /// The hash and the length of its name.
+    pub name: u64,
+    /// 1 where it was counted as denied.
+    pub denied: u64,
+    /// Under which it was told.
+    pub key: SeenKey,
+}
+
+/// What each task was told of last that may have been there: see `doubt`. Key: thread group and thread. Evicts the least recently used.
+#[map]
+pub static DOUBTS: LruHashMap<u64, Doubt> = LruHashMap::with_max_entries(4 * 1024, 0);
+
+/// Counts of what was lost or could not be decided. Key: [`Counter`]. What is counted on one processor may be taken back on another: the sum wraps.
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::ALL.len() as u32, 0);
 
@@ -185,5 +205,14 @@ pub fn count(counter: Counter) {
     if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
         // SAFETY: the entry is this processor's own; a program that preempts may cost one count.
         unsafe { *value += 1 };
+    }
+}
+
+/// One less.
+#[inline(always)]
+pub fn uncount(counter: Counter) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: as for `count`.
+        unsafe { *value = (*value).wrapping_sub(1) };
     }
 }

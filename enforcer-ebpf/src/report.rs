@@ -35,9 +35,9 @@ pub struct Told {
     pub missing: Access,
 }
 
-/// Tells it, unless the like was told within the window; false where there was no room.
+/// Tells it, unless the like was told within the window; false where there was no room. `sent` gets the key under which what was told now is known.
 #[inline(always)]
-pub fn tell(subject: &Subject, word: ProfileWord, scratch: Claim, told: Told) -> bool {
+pub fn tell(subject: &Subject, word: ProfileWord, scratch: Claim, told: Told, sent: impl FnOnce(SeenKey)) -> bool {
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let kind = (told.operation as u64) << 16 | (told.action as u64) << 8 | told.resolution as u64;
@@ -54,13 +54,14 @@ pub fn tell(subject: &Subject, word: ProfileWord, scratch: Claim, told: Told) ->
             repeats = (*seen).repeats;
         }
     }
-    let sent = send(subject, word.generation(), scratch, told, repeats, now);
-    if sent {
+    let has_room = send(subject, word.generation(), scratch, told, repeats, now);
+    if has_room {
         let seen = Seen { told: now, repeats: 0, generation: word.generation() };
         // A full map evicts; what is not kept is told again.
         let _ = SEEN.insert(key, seen, 0);
+        sent(key);
     }
-    sent
+    has_room
 }
 
 /// Sends one event; false where there was no room.
@@ -124,9 +125,9 @@ fn send(subject: &Subject, generation: u32, scratch: Claim, told: Told, repeats:
     }
 }
 
-/// Tells of a container's life; the object is `length` bytes of the scratch memory from its beginning.
+/// Tells of a container's life, or of something about one of its threads; the object is `length` bytes of the scratch memory from its beginning.
 #[inline(always)]
-pub fn tell_life(subject: &Subject, scratch: Claim, operation: Operation, length: usize) {
+pub fn tell_life(subject: &Subject, scratch: Claim, operation: Operation, length: usize, tid: u32) {
     // SAFETY: as for `send`.
     unsafe {
         let event = &raw mut (*scratch.0).event;
@@ -144,7 +145,7 @@ pub fn tell_life(subject: &Subject, scratch: Claim, operation: Operation, length
             asked: 0,
             missing: 0,
             pid: 0,
-            tid: 0,
+            tid,
             parent: 0,
             uid: 0,
             gid: 0,

@@ -57,7 +57,7 @@ pub fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                     asked: access::USE,
                     missing: access::USE,
                 };
-                if report::tell(&subject, word, scratch, told) {
+                if report::tell(&subject, word, scratch, told, |_| {}) {
                     write_volatile(word_of_bits, read_volatile(word_of_bits) | bit);
                 }
             }

@@ -9,8 +9,12 @@
 //!
 //! State in the kernel is read back and never assumed: an agent that takes over finds which profile each container has, and goes on from there.
 
+mod doubts;
 mod events;
 mod reconcile;
+mod refused;
+
+pub(crate) use doubts::HOLD;
 
 use anyhow::Context as _;
 use portcullis_abi::{FIRST, Mode, UNKNOWN, UNKNOWN_POD, pod::Tail};
@@ -20,6 +24,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
 };
+
+use doubts::Doubts;
+use refused::Refused;
 
 use crate::{
     kernel::{features::Missing, load::Recorder, maps::Maps, tables::Tables},
@@ -64,6 +71,8 @@ pub struct Agent {
     indices: BTreeMap<ContainerKey, u32>,
     /// What this agent has applied.
     applied: BTreeMap<ContainerKey, Applied>,
+    /// What it could not apply.
+    refused: Refused,
     /// The indices of profiles that are not absent in the kernel.
     present: BTreeSet<u32>,
     /// Cgroups of which events came and that are no container that runs: looked for once.
@@ -74,6 +83,8 @@ pub struct Agent {
     selected: Option<BTreeMap<ContainerKey, u32>>,
     /// What the kernel's map of pods holds.
     armed_pods: BTreeMap<Tail, u32>,
+    /// Events that may be taken back.
+    doubts: Doubts,
     /// Events that could not be decoded.
     undecodable: u64,
 }
@@ -95,11 +106,13 @@ impl Agent {
             containers: BTreeMap::new(),
             indices: BTreeMap::new(),
             applied: BTreeMap::new(),
+            refused: Refused::default(),
             present: BTreeSet::new(),
             unknown: BTreeSet::new(),
             strangers: BTreeSet::new(),
             selected: None,
             armed_pods,
+            doubts: Doubts::default(),
             undecodable: 0,
         };
         for index in FIRST..agent.maps.profiles() {

@@ -43,7 +43,7 @@ pub fn event(raw: &RawEvent<'_>, action: Action, key: Option<&ContainerKey>, clo
         Operation::Xattr => event::Operation::Xattr,
         // Recorded, and no operation that is judged.
         Operation::Syscall => return None,
-        Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => return None,
+        Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone | Operation::Existed => return None,
     };
     let header = &raw.header;
     let name = |part: fn(&ContainerKey) -> &String| key.map(part).cloned().unwrap_or_default();

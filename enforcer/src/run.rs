@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    agent::{Agent, Ends},
+    agent::{Agent, Ends, HOLD},
     canary, cli,
     kernel::{
         features::Missing,
@@ -24,7 +24,7 @@ use crate::{
     names::Names,
     pods::{Folder, PodSource},
     privilege,
-    report::{Clock, Sink},
+    report::{Clock, Sink, boot_time},
     store::Store,
 };
 
@@ -119,6 +119,7 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
     let mut events = readiness(events).context("cannot wait for events")?;
     let mut learn_at: Option<Instant> = None;
     let mut reload_at: Option<Instant> = None;
+    let mut settle_at: Option<Instant> = None;
     loop {
         tokio::select! {
             ready = events.readable_mut() => {
@@ -131,6 +132,14 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
             Some(()) = changes.recv() => {
                 reload_at.get_or_insert_with(|| Instant::now() + RELOAD_AFTER);
             }
+            () = until(settle_at) => {
+                settle_at = None;
+                // What takes an event back may wait in the ring.
+                if drain(&mut agent, events.get_mut())? | agent.settle(boot_time(), Clock::now())? {
+                    agent.reconcile()?;
+                }
+                agent.flush_events()?;
+            }
             () = until(learn_at) => {
                 learn_at = None;
                 agent.learn()?;
@@ -141,12 +150,17 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
             }
             () = signals.any() => break,
         }
+        if agent.has_doubts() {
+            settle_at.get_or_insert_with(|| Instant::now() + HOLD);
+        }
         // What a container did before it had a name is learned once a pod's file names it.
         if agent.has_observations() {
             learn_at.get_or_insert_with(|| Instant::now() + LEARN_AFTER);
         }
     }
     drain(&mut agent, events.get_mut())?;
+    agent.settle(u64::MAX, Clock::now())?;
+    agent.flush_events()?;
     agent.learn()?;
     tracing::info!("ending; what is pinned stays in force");
     Ok(())

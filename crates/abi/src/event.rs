@@ -64,6 +64,8 @@ pub enum Operation {
     UnixBind = 23,
     /// A system call was made, while learning.
     Syscall = 24,
+    /// What the thread was told to lack last, to make an entry, it did not need: the entry was there. No action, and no object.
+    Existed = 25,
 }
 
 impl Operation {
@@ -123,6 +125,7 @@ impl Operation {
             22 => Self::UnixSend,
             23 => Self::UnixBind,
             24 => Self::Syscall,
+            25 => Self::Existed,
             _ => return None,
         })
     }

@@ -121,7 +121,9 @@ impl Observation {
                 let missing = file_access(event.header.missing);
                 if missing.is_empty() { Err(Unresolvable::Granted) } else { Ok(Self::Open(path()?, missing)) }
             }
-            Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone => Err(Unresolvable::Life),
+            Operation::ContainerMade | Operation::ContainerStarted | Operation::ContainerGone | Operation::Existed => {
+                Err(Unresolvable::Life)
+            }
             Operation::Socket
             | Operation::Capability
             | Operation::Privilege

@@ -7,7 +7,7 @@ use portcullis_abi::{
 };
 use portcullis_profile::Observation;
 
-use super::Agent;
+use super::{Agent, doubts::Doubts};
 use crate::{
     pods::Whose,
     report::{self, Clock},
@@ -30,9 +30,49 @@ impl Agent {
         if raw.header.profile == CANARY {
             return Ok(false);
         }
+        if raw.operation == Operation::Existed {
+            self.doubts.take_back(&raw);
+            return Ok(false);
+        }
+        if raw.operation == Operation::ContainerGone {
+            for bytes in self.doubts.of(raw.header.cgroup) {
+                self.stands(&bytes, clock)?;
+            }
+        }
+        if Doubts::concern(&raw) {
+            return self.doubts.hold(&raw, bytes).map_or(Ok(false), |stands| self.stands(&stands, clock));
+        }
+        self.take(&raw, clock)
+    }
+
+    /// Whether there are events that may be taken back: they wait for [`Agent::settle`].
+    #[must_use]
+    pub fn has_doubts(&self) -> bool {
+        !self.doubts.is_empty()
+    }
+
+    /// Takes the events that nobody has taken back until `now` (ns since the boot). Whether [`Agent::reconcile`] is due.
+    ///
+    /// # Errors
+    /// Where the sink cannot be written.
+    pub fn settle(&mut self, now: u64, clock: Clock) -> anyhow::Result<bool> {
+        let mut changed = false;
+        for bytes in self.doubts.due(now) {
+            changed |= self.stands(&bytes, clock)?;
+        }
+        Ok(changed)
+    }
+
+    /// Takes an event that was held.
+    fn stands(&mut self, bytes: &[u8], clock: Clock) -> anyhow::Result<bool> {
+        // It was decoded before.
+        event::decode(bytes).map_or(Ok(false), |raw| self.take(&raw, clock))
+    }
+
+    fn take(&mut self, raw: &RawEvent<'_>, clock: Clock) -> anyhow::Result<bool> {
         let cgroup = raw.header.cgroup;
-        let Some(action) = raw.action else { return Ok(self.life(&raw)) };
-        if is_told_by_its_exec(&raw, action) {
+        let Some(action) = raw.action else { return Ok(self.life(raw)) };
+        if is_told_by_its_exec(raw, action) {
             return Ok(false);
         }
         if !self.containers.contains_key(&cgroup) && self.unknown.insert(cgroup) {
@@ -40,14 +80,14 @@ impl Agent {
         }
         let key = self.containers.get(&cgroup);
         if action == Action::Observed
-            && let Ok(observation) = Observation::from_event(&raw)
+            && let Ok(observation) = Observation::from_event(raw)
         {
             match key.filter(|key| !key.is_pending()) {
                 Some(key) => self.learner.observe(key, &observation),
                 None => self.learner.hold(cgroup, &observation),
             };
         }
-        if let Some(event) = report::event(&raw, action, key, clock) {
+        if let Some(event) = report::event(raw, action, key, clock) {
             self.ends.sink.write(&event).context("cannot write an event")?;
         }
         Ok(false)

@@ -128,15 +128,17 @@ impl Agent {
     /// Applies the profiles that differ from what is in force; whether any was applied.
     fn apply_profiles(&mut self, wanted: &BTreeMap<ContainerKey, Applied>) -> bool {
         let mut changed = false;
+        self.refused.keep(wanted);
         for (key, wanted) in wanted {
-            if self.applied.get(key) == Some(wanted) {
+            if self.applied.get(key) == Some(wanted) || self.refused.stands(key, wanted, self.tables.largest_free_kib()) {
                 continue;
             }
             match self.apply(key, wanted) {
                 Ok(()) => changed = true,
                 // One profile that does not fit, or cannot be compiled, affects no other and stays as it was.
                 Err(error) => {
-                    tracing::error!(container = %key, error = format!("{error:#}"), "a profile was not applied; what was in force stays")
+                    tracing::error!(container = %key, error = format!("{error:#}"), "a profile was not applied; what was in force stays");
+                    self.refused.note(key, wanted, &error);
                 }
             }
         }

@@ -22,6 +22,7 @@ pub const NAMES: &[&str] = &[
     "OUTSIDE",
     "EPOCH",
     "SEEN",
+    "DOUBTS",
     "COUNTERS",
     "LOST",
     "SHARES",
@@ -191,7 +192,7 @@ impl Maps {
         self.epoch.set(0, epoch.wrapping_add(1), 0).map_err(failed("write", "EPOCH"))
     }
 
-    /// Each counter, over all processors.
+    /// Each counter, over all processors: what one of them took back of another's makes it less than 0, so the sum wraps.
     ///
     /// # Errors
     /// [`MapsError`].
@@ -200,7 +201,7 @@ impl Maps {
             .into_iter()
             .map(|counter| {
                 let values = self.counters.get(&(counter as u32), 0).map_err(failed("read", "COUNTERS"))?;
-                Ok((counter, values.iter().sum()))
+                Ok((counter, values.iter().fold(0, |sum, value| u64::wrapping_add(sum, *value))))
             })
             .collect()
     }

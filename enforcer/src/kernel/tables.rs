@@ -102,6 +102,11 @@ impl Tables {
         Ok(())
     }
 
+    /// KiB in the largest free run: what the next table may take.
+    pub fn largest_free_kib(&self) -> u64 {
+        u64::from(self.gaps().map(|gap| gap.end - gap.start).max().unwrap_or(0)).saturating_mul(CHUNK_KIB)
+    }
+
     fn release(&mut self, old: ProfileWord) {
         if old.count() > 0 {
             grace_period();

@@ -1,16 +1,21 @@
 //! A container under a profile, and a program in it that attempts what it is told: what most tests of enforcement are made of.
 
+use std::{cell::RefCell, time::Duration};
+
 use portcullis_api::{Event, event::Action};
 
 use crate::{
     Vm,
     enforcer::Enforcer,
+    process::Process,
     runc::{Container, ContainerBuilder},
     testing::TestResult,
 };
 
 /// What `portcullis-attempt` needs in every profile: to be executed by `runc exec`.
 const ATTEMPT: &str = "/attempt";
+/// For an attempt, emulated and beside other machines.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(120);
 /// The folder of the guest with the image of layered containers: busybox and two libraries.
 const IMAGE: &str = "/layer";
 
@@ -32,6 +37,14 @@ pub struct Case<'vm> {
     pub container: Container<'vm>,
     /// The rules of the profile.
     pub rules: &'static str,
+    session: RefCell<Session<'vm>>,
+}
+
+/// An exec session of the container in which each attempt is a process of its own: a `runc exec` for each takes a hundred times as long.
+#[derive(Default)]
+struct Session<'vm> {
+    process: Option<Process<'vm>>,
+    attempts: u32,
 }
 
 impl<'vm> Case<'vm> {
@@ -65,7 +78,7 @@ impl<'vm> Case<'vm> {
             .file("/lib/some.so", vec![0; 4096], 0o755)
             .file("/lib/other.so", vec![0; 4096], 0o755)
             .run(vm)?;
-        Ok(Self { name, enforcer, container, rules })
+        Ok(Self { name, enforcer, container, rules, session: RefCell::default() })
     }
 
     /// The same, on a root as container runtimes make it: an image that is only read, under a layer that is written (overlayfs).
@@ -103,8 +116,16 @@ impl<'vm> Case<'vm> {
     /// # Errors
     /// What the guest says.
     pub fn attempt(&self, words: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
-        let output = self.container.exec([ATTEMPT].iter().chain(words).copied()).run()?;
-        Ok(output.text())
+        let mut session = self.session.borrow_mut();
+        session.attempts += 1;
+        let mark = format!(" of attempt {}.", session.attempts);
+        let process = match &mut session.process {
+            Some(process) => process,
+            none => none.insert(self.container.exec([ATTEMPT, "attempts"]).spawn()?),
+        };
+        process.write(format!("{}\n", serde_json::to_string(words)?).as_bytes())?;
+        let line = process.wait_for_line(&mark, ATTEMPT_LIMIT)?;
+        Ok(serde_json::from_str(line.strip_suffix(&mark).unwrap_or_default())?)
     }
 
     /// Puts the profile into `enforce`.

@@ -199,7 +199,12 @@ impl<'vm> Enforcer<'vm> {
     pub fn apply(&mut self, file: &str, yaml: &str) -> Result<(), Error> {
         let seen = self.process.output()?.stderr.len();
         self.vm.write_file(&format!("{PROFILES}/{file}"), yaml.as_bytes(), 0o644)?;
-        self.wait_for_log(seen, IN_FORCE)
+        // What is learned meanwhile is put in force, too, and is not what was asked for.
+        let mode = yaml.split("mode: ").nth(1).and_then(|rest| rest.split_whitespace().next()).unwrap_or_default();
+        let applied = format!("\"mode\":\"{}{}\"", mode.get(..1).unwrap_or_default().to_uppercase(), mode.get(1..).unwrap_or_default());
+        self.wait_for_log_that(seen, &format!("{applied} {IN_FORCE}"), SOON, |new| {
+            new.split_once(&applied).is_some_and(|(_, rest)| rest.contains(IN_FORCE))
+        })
     }
 
     /// Waits until the log says so, after its first `seen` bytes.
@@ -215,14 +220,18 @@ impl<'vm> Enforcer<'vm> {
     /// # Errors
     /// As [`Enforcer::wait_for_log`].
     pub fn wait_for_log_within(&mut self, seen: usize, part: &str, limit: Duration) -> Result<(), Error> {
+        self.wait_for_log_that(seen, part, limit, |new| new.contains(part))
+    }
+
+    fn wait_for_log_that(&mut self, seen: usize, what: &str, limit: Duration, says_so: impl Fn(&str) -> bool) -> Result<(), Error> {
         let deadline = Instant::now() + limit;
         loop {
             let log = self.process.output()?.error_text();
-            if log.get(seen..).is_some_and(|new| new.contains(part)) {
+            if log.get(seen..).is_some_and(&says_so) {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(Error::Guest { what: format!("wait for {part:?} in the enforcer's log"), message: log });
+                return Err(Error::Guest { what: format!("wait for {what:?} in the enforcer's log"), message: log });
             }
             // The guest's output is pushed to us; this only bounds how often we look.
             std::thread::sleep(Duration::from_millis(20));

@@ -19,6 +19,7 @@ kernel_tests!(machine:
     allows_and_denies_executable_mappings,
     allows_and_denies_connecting,
     denies_what_has_no_name,
+    denies_what_no_mount_of_its_own_namespace_holds,
     judges_the_first_exec_of_a_container,
 );
 
@@ -82,8 +83,34 @@ fn denies_what_has_no_name(vm: &Vm) -> TestResult {
     let event =
         case.enforcer.wait_for_event("memory file", |event| event.container.profile == "memory" && event.action == Action::Blocked)?;
     let event = serde_json::to_value(&event)?;
-    assert_eq!(event["object"]["unresolved"], "anonymous");
+    assert_eq!(event["object"]["unresolved"], "anonymous", "{event}");
     assert_eq!(event["rule"], serde_json::Value::Null);
+    case.end()
+}
+
+fn denies_what_no_mount_of_its_own_namespace_holds(vm: &Vm) -> TestResult {
+    let rules = "    exec: [{path: /**}]\n    files: [{path: /**, access: [read, write, create, delete, connect, map]}]\n    \
+                 capabilities: [SYS_ADMIN]\n    privileges: [mount, umount]\n";
+    let mut case = Case::with(vm, "elsewhere", rules, |container| container.capabilities(["CAP_SYS_ADMIN"]))?;
+    case.enforce()?;
+    // A container's /dev is a file system of its own, and nobody else has it mounted.
+    assert_eq!(case.attempt(&["create", "/dev/file"])?, "allowed");
+    let mut server = case.container.exec(["/attempt", "unix-listen", "stream", "/dev/socket"]).spawn()?;
+    server.wait_for_line("listening", Duration::from_secs(30))?;
+    for (operation, name, access) in [("write", "file", "write"), ("unix-connect stream", "socket", "connect")] {
+        let inside: Vec<&str> = operation.split(' ').collect();
+        let path = format!("/dev/{name}");
+        assert_eq!(case.attempt(&[&inside[..], &[&path]].concat())?, "allowed", "{operation}");
+        // In a mount namespace without it, it is reached through a process of the other one.
+        let script = format!("umount -l /dev && exec /attempt {operation} /proc/1/root/dev/{name}");
+        let output = case.container.exec(["unshare", "-m", "/bin/sh", "-c", &script]).run()?;
+        assert_eq!(output.text(), "EPERM", "{operation}: {}", output.error_text());
+        case.enforcer.wait_for_event(access, |event| {
+            let event = serde_json::json!(event);
+            event["action"] == "blocked" && event["object"]["unresolved"] == "unreachable" && event["access"] == serde_json::json!([access])
+        })?;
+    }
+    server.write(b"\n")?;
     case.end()
 }
 

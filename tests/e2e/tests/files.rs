@@ -12,6 +12,7 @@ use std::time::Duration;
 
 kernel_tests!(machine:
     making_entries_needs_create,
+    opening_what_is_there_needs_no_create,
     removing_entries_needs_delete,
     renaming_needs_delete_of_the_old_and_create_of_the_new_name,
     a_further_name_gives_no_more_than_the_first,
@@ -51,6 +52,34 @@ fn making_entries_needs_create(vm: &Vm) -> TestResult {
     }
     answers(&case, &[(&["symlink", "/x", "/data/new-symlink"], "allowed"), (&["symlink", "/x", "/data/old-symlink"], "EPERM")])?;
     assert!(!vm.sh(&format!("ls {}/data/old-*", case.container.rootfs()))?.success(), "what was denied left nothing behind");
+    case.end()
+}
+
+/// The kernel asks whether a file may be made before it looks whether there is one, unless a cache has its name.
+fn opening_what_is_there_needs_no_create(vm: &Vm) -> TestResult {
+    let mut case = Case::layered(vm, "there", rules!("    files: [{path: \"/data/*\", access: [write]}]\n"))?;
+    for (mode, answer, action) in [("audit", "allowed", Action::WouldBlock), ("enforce", "EPERM", Action::Blocked)] {
+        if mode == "enforce" {
+            case.enforce()?;
+        }
+        let open = |path: &str| -> Result<String, Box<dyn std::error::Error>> {
+            assert!(vm.sh("echo 2 >/proc/sys/vm/drop_caches")?.success());
+            case.attempt(&["open-or-create", path])
+        };
+        let denied = case.enforcer.status()?["counters"]["denied"].as_u64().unwrap_or_default();
+        let path = format!("/data/{mode}");
+        assert_eq!(open("/data/file")?, "allowed");
+        assert_eq!(open("/data/file")?, "allowed");
+        assert_eq!(open(&path)?, answer);
+        assert!(vm.sh(&format!("rm -f {root}/data/{mode}", root = case.container.rootfs()))?.success());
+        let is_create = |event: &portcullis_api::Event| {
+            event.container.profile == "there" && event.action == action && event.operation == Operation::Create
+        };
+        case.enforcer.wait_for_event(&path, |event| is_create(event) && path_of(event) == path)?;
+        assert_eq!(case.enforcer.status()?["counters"]["denied"].as_u64().unwrap_or_default() - denied, u64::from(mode == "enforce"));
+        let told = case.enforcer.wait_for_event("any", is_create)?;
+        assert_eq!(path_of(&told), path, "the first that is told");
+    }
     case.end()
 }
 

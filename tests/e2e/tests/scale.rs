@@ -89,5 +89,8 @@ fn a_profile_that_does_not_fit_is_refused_with_its_size_and_affects_no_other(vm:
     vm.write_file(&format!("{}/small.yaml", enforcer::PROFILES), more.as_bytes(), 0o644)?;
     enforcer.wait_for_log_within(seen, r#""profile applied","container":"test/small/main""#, LONG)?;
     assert_eq!(attempt(vm, "/portcullis/1/test/small/main", &["write", "/tmp/more"])?, "allowed");
+    // What cannot be is not tried again with every container that starts and profile that changes.
+    let log = enforcer.process().output()?.error_text();
+    assert_eq!(log.lines().filter(|line| line.contains("was not applied")).count(), 1, "{log}");
     Ok(())
 }

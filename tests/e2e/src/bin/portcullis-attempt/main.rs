@@ -7,6 +7,7 @@
 //!  exec-as-everywhere PATH NAME  the same in children, with arguments that put the name everywhere in a page: how often it was denied and not
 //!  read PATH | write PATH        opens it
 //!  create PATH                   makes a file and opens it for writing
+//!  open-or-create PATH           opens it for writing, and makes it where it is not there
 //!  mkdir | rmdir | unlink | fifo PATH
 //!  rename | exchange | link FROM TO, symlink TARGET PATH
 //!  truncate PATH                 cuts it by its name; truncate-open: opens it, says so, and cuts it after a line of input
@@ -34,6 +35,7 @@
 //!  mix STOP                      allowed and forbidden operations in turn until that file is there: mix.rs
 //!  loop-both LISTED UNLISTED STOP  executes both in children again and again until the file STOP is there: how often each was denied and not
 //!  loop-exec PATH SECONDS        executes it in children again and again: how often it was denied and how often not
+//!  attempts                      reads the words of an attempt from each line, as JSON, and makes it in a child: what that says, as JSON
 //! ```
 
 mod memory;
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         ["read", path] => fs::File::open(path).map(drop),
         ["write", path] => fs::OpenOptions::new().write(true).open(path).map(drop),
         ["create", path] => fs::OpenOptions::new().write(true).create_new(true).open(path).map(drop),
+        ["open-or-create", path] => fs::OpenOptions::new().write(true).create(true).truncate(false).open(path).map(drop),
         ["mkdir", path] => fs::create_dir(path),
         ["rmdir", path] => fs::remove_dir(path),
         ["unlink", path] => fs::remove_file(path),
@@ -102,6 +105,9 @@ fn main() -> ExitCode {
             });
             println!("denied {}", denied.count());
             return ExitCode::SUCCESS;
+        }
+        ["attempts"] => {
+            return make_attempts().map_or_else(|error| say(&name(&error), ExitCode::FAILURE), |()| ExitCode::SUCCESS);
         }
         ["mix", stop] => {
             mix::run_until(stop.as_ref());
@@ -156,6 +162,17 @@ fn name(error: &io::Error) -> String {
         Some(Errno::NOENT) => "ENOENT".to_owned(),
         _ => error.to_string(),
     }
+}
+
+fn make_attempts() -> io::Result<()> {
+    let itself = env::args_os().next().unwrap_or_default();
+    for (number, line) in (1..).zip(io::stdin().lines()) {
+        let words: Vec<String> = serde_json::from_str(&line?)?;
+        let output = Command::new(&itself).args(words).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+        let said = output.map_or_else(|error| name(&error), |output| String::from_utf8_lossy(&output.stdout).trim_end().to_owned());
+        println!("{} of attempt {number}.", serde_json::Value::from(said));
+    }
+    Ok(())
 }
 
 fn map(file: &fs::File) -> io::Result<()> {
