@@ -40,7 +40,7 @@ pub struct Case<'vm> {
     session: RefCell<Session<'vm>>,
 }
 
-/// An exec session of the container in which each attempt is a process of its own: a `runc exec` for each takes a hundred times as long.
+/// An exec session of the container in which each attempt is a process of its own: a `runc exec` for each takes most of a test's time.
 #[derive(Default)]
 struct Session<'vm> {
     process: Option<Process<'vm>>,
