@@ -135,10 +135,10 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
             () = until(settle_at) => {
                 settle_at = None;
                 // What takes an event back may wait in the ring.
-                if drain(&mut agent, events.get_mut())? | agent.settle(boot_time(), Clock::now())? {
+                if drain(&mut agent, events.get_mut())? {
                     agent.reconcile()?;
                 }
-                agent.flush_events()?;
+                agent.settle(boot_time(), Clock::now())?;
             }
             () = until(learn_at) => {
                 learn_at = None;
@@ -160,7 +160,6 @@ async fn follow(mut agent: Agent, events: RingBuf<MapData>, mut changes: mpsc::R
     }
     drain(&mut agent, events.get_mut())?;
     agent.settle(u64::MAX, Clock::now())?;
-    agent.flush_events()?;
     agent.learn()?;
     tracing::info!("ending; what is pinned stays in force");
     Ok(())

@@ -17,6 +17,7 @@
 //! | an operation that is not known | judged | as if something were created |
 //! | no object, or another kind than the resource's | deny, 400 | there is nothing that could be judged |
 //! | an object with a field of the wrong type | deny, 400 | what cannot be read cannot be judged; the API server never sends it |
+//! | an object that nothing here or in a policy looks at | allow | it is not opened: see [`needs_objects`] |
 //! | an UPDATE without a readable old object | judged in full | as if it were new |
 //! | a pod whose namespace cannot be looked up | deny, 500 | its standards are not known |
 //! | a workload whose namespace cannot be looked up | allow | its pods are judged themselves |

@@ -40,7 +40,10 @@ impl Agent {
             }
         }
         if Doubts::concern(&raw) {
-            return self.doubts.hold(&raw, bytes).map_or(Ok(false), |stands| self.stands(&stands, clock));
+            if let Some(stands) = self.doubts.hold(&raw, bytes) {
+                self.stands(&stands, clock)?;
+            }
+            return Ok(false);
         }
         self.take(&raw, clock)
     }
@@ -51,22 +54,20 @@ impl Agent {
         !self.doubts.is_empty()
     }
 
-    /// Takes the events that nobody has taken back until `now` (ns since the boot). Whether [`Agent::reconcile`] is due.
+    /// Takes the events that nobody has taken back until `now` (ns since the boot), and hands them over.
     ///
     /// # Errors
     /// Where the sink cannot be written.
-    pub fn settle(&mut self, now: u64, clock: Clock) -> anyhow::Result<bool> {
-        let mut changed = false;
+    pub fn settle(&mut self, now: u64, clock: Clock) -> anyhow::Result<()> {
         for bytes in self.doubts.due(now) {
-            changed |= self.stands(&bytes, clock)?;
+            self.stands(&bytes, clock)?;
         }
-        Ok(changed)
+        self.flush_events()
     }
 
-    /// Takes an event that was held.
-    fn stands(&mut self, bytes: &[u8], clock: Clock) -> anyhow::Result<bool> {
-        // It was decoded before.
-        event::decode(bytes).map_or(Ok(false), |raw| self.take(&raw, clock))
+    /// Takes an event that was held. It was decoded before, and is not of a container's life.
+    fn stands(&mut self, bytes: &[u8], clock: Clock) -> anyhow::Result<()> {
+        event::decode(bytes).map_or(Ok(false), |raw| self.take(&raw, clock)).map(drop)
     }
 
     fn take(&mut self, raw: &RawEvent<'_>, clock: Clock) -> anyhow::Result<bool> {

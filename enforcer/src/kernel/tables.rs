@@ -104,7 +104,7 @@ impl Tables {
 
     /// KiB in the largest free run: what the next table may take.
     pub fn largest_free_kib(&self) -> u64 {
-        u64::from(self.gaps().map(|gap| gap.end - gap.start).max().unwrap_or(0)).saturating_mul(CHUNK_KIB)
+        u64::from(self.longest()) * CHUNK_KIB
     }
 
     fn release(&mut self, old: ProfileWord) {
@@ -116,15 +116,12 @@ impl Tables {
 
     /// The first run of free chunks that is long enough; the length of the longest where none is.
     fn place(&self, count: u32) -> Result<u32, u32> {
-        let mut longest = 0;
-        for gap in self.gaps() {
-            let length = gap.end - gap.start;
-            if length >= count {
-                return Ok(gap.start);
-            }
-            longest = longest.max(length);
-        }
-        Err(longest)
+        self.gaps().find(|gap| gap.end - gap.start >= count).map_or_else(|| Err(self.longest()), |gap| Ok(gap.start))
+    }
+
+    /// The length of the longest run of free chunks.
+    fn longest(&self) -> u32 {
+        self.gaps().map(|gap| gap.end - gap.start).max().unwrap_or(0)
     }
 
     fn gaps(&self) -> impl Iterator<Item = Range<u32>> + '_ {

@@ -17,6 +17,7 @@ use super::subject::Subject;
 use super::{Policy, PolicySet};
 use crate::field::FieldPath;
 use crate::review::{AdmissionRequest, Operation, StatusReason};
+use crate::workload::Workload;
 
 mod security;
 mod validation;
@@ -40,21 +41,31 @@ pub struct Surroundings<'a> {
 impl PolicySet {
     /// Whether any policy may be for a request with this head: whether its namespace is worth looking up, and its objects are worth opening.
     pub fn may_concern(&self, head: &AdmissionRequest) -> bool {
-        let template = Subject::may_change_template(head).map(|_| Subject::pod_deed(head));
-        !self.is_empty() && !is_own(head) && self.has_candidate(deeds(head).chain(template), |_| true)
+        self.may_ask(head, Subject::may_change_template, |_| true)
     }
 
     /// Whether any policy may be for the request.
     pub fn concerns(&self, request: &AdmissionRequest) -> bool {
-        let template = Subject::changes_template(request).map(|_| Subject::pod_deed(request));
-        !self.is_empty() && !is_own(request) && self.has_candidate(deeds(request).chain(template), |_| true)
+        self.may_ask(request, Subject::changes_template, |_| true)
     }
 
     /// Whether any policy that may be for the request has expressions: whether asking may take long.
     pub fn evaluates(&self, request: &AdmissionRequest) -> bool {
-        let template = Subject::changes_template(request).map(|_| Subject::pod_deed(request));
-        let has_expressions = |policy: &Policy| !policy.expressions.is_empty();
-        !self.is_empty() && !is_own(request) && self.has_candidate(deeds(request).chain(template), has_expressions)
+        self.may_ask(request, Subject::changes_template, |policy| !policy.expressions.is_empty())
+    }
+
+    /// Whether a policy of this kind may be for the request, or for the pod of the template that it changes.
+    fn may_ask(
+        &self,
+        request: &AdmissionRequest,
+        template: impl FnOnce(&AdmissionRequest) -> Option<&'static Workload>,
+        is_meant: impl Fn(&Policy) -> bool,
+    ) -> bool {
+        if self.is_empty() || is_own(request) {
+            return false;
+        }
+        let pod = template(request).map(|_| Subject::pod_deed(request));
+        self.has_candidate(deeds(request).chain(pod), is_meant)
     }
 
     /// Asks every policy that is for the request.
@@ -84,7 +95,7 @@ impl PolicySet {
     fn judge_template(
         &self,
         request: &AdmissionRequest,
-        workload: &'static crate::workload::Workload,
+        workload: &'static Workload,
         asked: &[&str],
         surroundings: &Surroundings<'_>,
         outcome: &mut PolicyOutcome,
