@@ -69,7 +69,7 @@ impl Checker<'_> {
 
     fn check(&mut self, expr: &Expr) -> Checked {
         let (code, of) = self.check_node(expr);
-        (code, if self.environment.is_typed() { of } else { Type::Dyn })
+        (code, if self.environment.is_typed() { of.decided() } else { Type::Dyn })
     }
 
     fn boxed(&mut self, expr: &Expr) -> (Box<Code>, Type) {
@@ -145,13 +145,13 @@ impl Checker<'_> {
         }
     }
 
-    /// One type for all values of a literal, as Kubernetes demands it.
+    /// One type for all values of a literal, as Kubernetes demands it: what is not known is a type of its own.
     fn unite(&mut self, at: usize, known: &mut Option<Type>, of: Type, what: &str) {
         let united = match known.take() {
             None => of,
-            Some(known) if known.agrees(&of) || self.mixed => known.join(of),
+            Some(known) if known.is_equivalent(&of) || self.mixed || !self.environment.is_typed() => known.join(of),
             Some(known) => {
-                self.problem(at, format!("the {what} are of different types, {known} and {of}; wrap them in dyn()"));
+                self.problem(at, format!("the {what} are of different types, {known} and {of}; convert them, or wrap them in dyn()"));
                 Type::Dyn
             }
         };
@@ -167,7 +167,7 @@ impl Checker<'_> {
             self.unite(element.value.at, &mut of, element_of, "elements of the list");
             codes.push((code, element.optional));
         }
-        (fold_list(codes), Type::list(of.unwrap_or(Type::Dyn)))
+        (fold_list(codes), Type::list(of.unwrap_or(Type::Free)))
     }
 
     fn map(&mut self, entries: &[Entry]) -> Checked {
@@ -184,7 +184,7 @@ impl Checker<'_> {
             self.unite(entry.value.at, &mut value_of, of, "values of the map");
             codes.push((key, value, entry.optional));
         }
-        (fold_map(codes), Type::map(key_of.unwrap_or(Type::Dyn), value_of.unwrap_or(Type::Dyn)))
+        (fold_map(codes), Type::map(key_of.unwrap_or(Type::Free), value_of.unwrap_or(Type::Free)))
     }
 
     /// The type of an element, which is that of the value where the element is optional.

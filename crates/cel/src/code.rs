@@ -54,6 +54,12 @@ pub(crate) enum Code {
     List(Box<[(Code, bool)]>),
     Map(Box<[(Code, Code, bool)]>),
     Iterate(Box<Iteration>),
+    /// `or`, and `orValue`, which takes the value out of the optional. The alternative is evaluated only where it is needed.
+    Otherwise {
+        operand: Box<Code>,
+        alternative: Box<Code>,
+        takes_out: bool,
+    },
     /// `optMap`, and `optFlatMap` where the body gives an optional itself.
     WithValue {
         operand: Box<Code>,

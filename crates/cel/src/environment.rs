@@ -12,6 +12,7 @@ pub struct Environment {
     roots: Vec<(String, Type)>,
     variables: Vec<Variable>,
     typed: bool,
+    exact: bool,
 }
 
 /// An expression that others use as `variables.NAME`.
@@ -26,7 +27,7 @@ pub(crate) struct Variable {
 impl Environment {
     /// Nothing is declared; the libraries are those of the newest version that is known.
     pub fn new() -> Self {
-        Self { minor: NEWEST_MINOR, roots: Vec::new(), variables: Vec::new(), typed: true }
+        Self { minor: NEWEST_MINOR, roots: Vec::new(), variables: Vec::new(), typed: true, exact: false }
     }
 
     /// What a ValidatingAdmissionPolicy declares: `object`, `oldObject`, `params`, `request`, `namespaceObject`. `authorizer` is refused: there is
@@ -53,6 +54,12 @@ impl Environment {
         Self { typed: false, ..self }
     }
 
+    /// A result must be known to be of a type that its place takes, as Kubernetes demands it: one that only the request knows is refused.
+    #[must_use]
+    pub fn exact(self) -> Self {
+        Self { exact: true, ..self }
+    }
+
     /// Declares a name that [`crate::Bindings`] give a value.
     pub fn declare(&mut self, name: &str, of: Type) -> &mut Self {
         self.roots.retain(|(known, _)| known != name);
@@ -73,6 +80,11 @@ impl Environment {
 
     pub(crate) fn is_typed(&self) -> bool {
         self.typed
+    }
+
+    /// Whether a result of a type that is not known is refused.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.typed && self.exact
     }
 
     pub(crate) fn root(&self, name: &str) -> Option<&Type> {

@@ -28,7 +28,12 @@ pub(crate) struct Evaluation<'r, 'a> {
 impl<'a> Evaluation<'_, 'a> {
     pub(crate) fn evaluate(&mut self, code: &'a Code) -> Evaluated<'a> {
         match code {
-            Code::Literal(literal) => Ok(constant(literal)),
+            Code::Literal(literal) => {
+                if let Literal::Bytes(bytes) = literal {
+                    self.budget.charge_text(bytes.len())?;
+                }
+                Ok(constant(literal))
+            }
             Code::Constant(json) => Ok(Value::json(json)),
             Code::Type(name) => Ok(Value::Type(*name)),
             Code::Root(name) => {
@@ -62,6 +67,7 @@ impl<'a> Evaluation<'_, 'a> {
             Code::List(elements) => self.list(elements),
             Code::Map(entries) => self.map(entries),
             Code::Iterate(iteration) => self.iterate(iteration),
+            Code::Otherwise { operand, alternative, takes_out } => self.otherwise(operand, alternative, *takes_out),
             Code::WithValue { operand, body, flat } => self.with_value(operand, body, *flat),
         }
     }
@@ -88,8 +94,8 @@ impl<'a> Evaluation<'_, 'a> {
         self.budget.charge(1)?;
         match operand {
             Value::Optional(None) => Ok(Value::Optional(None)),
-            Value::Optional(Some(inner)) => chained(Ok(field_of(&inner, field)), true),
-            operand => chained(Ok(field_of(&operand, field)), optional),
+            Value::Optional(Some(inner)) => chained(field_of(&inner, field), true),
+            operand => chained(field_of(&operand, field), optional),
         }
     }
 
@@ -97,8 +103,8 @@ impl<'a> Evaluation<'_, 'a> {
         let operand = self.evaluate(operand)?;
         let found = match &operand {
             Value::Optional(None) => return Ok(Value::Bool(false)),
-            Value::Optional(Some(inner)) => field_of(inner, field),
-            operand => field_of(operand, field),
+            Value::Optional(Some(inner)) => field_of(inner, field)?,
+            operand => field_of(operand, field)?,
         };
         Ok(Value::Bool(matches!(found, Found::Value(_))))
     }
@@ -166,6 +172,17 @@ impl<'a> Evaluation<'_, 'a> {
         }
     }
 
+    fn otherwise(&mut self, operand: &'a Code, alternative: &'a Code, takes_out: bool) -> Evaluated<'a> {
+        let operand = self.evaluate(operand)?;
+        self.budget.charge(1)?;
+        match operand {
+            Value::Optional(None) => self.evaluate(alternative),
+            Value::Optional(Some(inner)) if takes_out => Ok((*inner).clone()),
+            Value::Optional(some) => Ok(Value::Optional(some)),
+            other => Err(EvaluationError::fault(format!("no such overload: or of {}", other.type_name().name()))),
+        }
+    }
+
     fn with_value(&mut self, operand: &'a Code, body: &'a Code, flat: bool) -> Evaluated<'a> {
         match self.evaluate(operand)? {
             Value::Optional(None) => Ok(Value::Optional(None)),
@@ -194,10 +211,14 @@ fn chained<'a>(found: Result<Found<'a>, EvaluationError>, optional: bool) -> Eva
     }
 }
 
-/// A field; what has no fields has none.
-fn field_of<'a>(value: &Value<'a>, field: &str) -> Found<'a> {
-    let found = if let Value::Map(map) = value { map.field(field) } else { None };
-    found.map_or_else(|| Found::Nothing(EvaluationError::fault(format!("no such key: {field}"))), Found::Value)
+/// A field. What has no fields has none; a list is an error even where the field may be absent, as in Kubernetes.
+fn field_of<'a>(value: &Value<'a>, field: &str) -> Result<Found<'a>, EvaluationError> {
+    let found = match value {
+        Value::Map(map) => map.field(field),
+        Value::List(_) => return Err(EvaluationError::fault("unsupported index type 'string' in list")),
+        _ => None,
+    };
+    Ok(found.map_or_else(|| Found::Nothing(EvaluationError::fault(format!("no such key: {field}"))), Found::Value))
 }
 
 /// The value of a literal.

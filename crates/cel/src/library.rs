@@ -144,6 +144,14 @@ impl<'a> Call<'_, 'a> {
     }
 }
 
+/// Characters of a text of the request that an error repeats.
+const SHOWN: usize = 100;
+
+/// The beginning of a text, for an error: the whole of it may be a mebibyte.
+pub(crate) fn shortened(text: &str) -> &str {
+    text.char_indices().nth(SHOWN).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
 pub(crate) fn fault<'a>(message: impl Into<Box<str>>) -> Evaluated<'a> {
     Err(EvaluationError::fault(message))
 }
@@ -190,11 +198,10 @@ impl Ty {
         match (self, argument) {
             (Self::A, _) => bind(a, argument),
             (Self::B, _) => bind(b, argument),
-            (_, Type::Dyn) | (Self::Dyn, _) => true,
+            (_, Type::Dyn | Type::Free) | (Self::Dyn, _) => true,
             (Self::List(element), Type::List(of)) => element.accepts(of, bound),
             (Self::Optional(value), Type::Optional(of)) => value.accepts(of, bound),
             (Self::Map(key, value), Type::Map(of_key, of)) => key.accepts(of_key, bound) && value.accepts(of, bound),
-            (Self::Map(key, value), Type::Object(_)) => key.accepts(&Type::String, bound) && value.accepts(&Type::Dyn, bound),
             (Self::List(_) | Self::Map(..) | Self::Optional(_), _) => false,
             _ => self.erased().agrees(argument),
         }

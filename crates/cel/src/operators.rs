@@ -41,9 +41,7 @@ pub(crate) fn apply<'a>(operator: Operator, left: Value<'a>, right: Value<'a>, b
 }
 
 fn order<'a>(operator: Operator, left: &Value<'a>, right: &Value<'a>, budget: &mut Budget, holds: fn(Ordering) -> bool) -> Evaluated<'a> {
-    if let (Value::String(a), Value::String(b)) = (left, right) {
-        budget.charge_text(a.len().min(b.len()))?;
-    }
+    budget.charge_text(left.shared_text(right))?;
     if !comparable(left, right) {
         return unfit(operator.symbol(), left, right);
     }
@@ -189,7 +187,7 @@ pub(crate) fn missing_key(key: &Value<'_>) -> EvaluationError {
 
 /// The type of what an operator gives; none where it does not take such operands.
 pub(crate) fn result(operator: Operator, left: &Type, right: &Type) -> Option<Type> {
-    use Type::{Bool, Bytes, Double, Duration, Dyn, Int, List, Map, Object, String, Timestamp, Uint};
+    use Type::{Bool, Bytes, Double, Duration, Dyn, Int, List, Map, String, Timestamp, Uint};
     match operator {
         Operator::Equal | Operator::NotEqual => left.agrees(right).then_some(Bool),
         Operator::Less | Operator::LessOrEqual | Operator::Greater | Operator::GreaterOrEqual => {
@@ -201,19 +199,14 @@ pub(crate) fn result(operator: Operator, left: &Type, right: &Type) -> Option<Ty
             Dyn => Some(Bool),
             List(element) => left.agrees(element).then_some(Bool),
             Map(key, _) => left.agrees(key).then_some(Bool),
-            Object(_) => left.agrees(&String).then_some(Bool),
             _ => None,
         },
         Operator::Add => match (left, right) {
             (Timestamp, Duration) | (Duration, Timestamp) => Some(Timestamp),
             (Duration, Duration) => Some(Duration),
-            (Int | Uint | Double | String | Bytes | List(_), Dyn) => {
-                Some(if matches!(left, List(_)) { Type::list(Dyn) } else { left.clone() })
-            }
-            (Dyn, Int | Uint | Double | String | Bytes | List(_)) => {
-                Some(if matches!(right, List(_)) { Type::list(Dyn) } else { right.clone() })
-            }
-            (Dyn, Dyn | Timestamp | Duration) | (Timestamp | Duration, Dyn) => Some(Dyn),
+            (Int | Uint | Double | String | Bytes | Timestamp | List(_), Dyn) => Some(left.clone()),
+            (Dyn, Int | Uint | Double | String | Bytes | Timestamp | List(_)) => Some(right.clone()),
+            (Dyn, Dyn | Duration) | (Duration, Dyn) => Some(Dyn),
             (Int | Uint | Double | String | Bytes, _) if left == right => Some(left.clone()),
             (List(_), List(_)) if left.agrees(right) => Some(left.clone().join(right.clone())),
             _ => None,

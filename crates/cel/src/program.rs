@@ -42,9 +42,11 @@ impl Program {
     pub fn compile(source: &str, environment: &Environment, expected: Expected) -> Result<Self, Vec<Problem>> {
         let tree = syntax::parse(source).map_err(|problem| vec![problem])?;
         let mut outcome = check::check(source, environment, &tree);
-        if !expected.accepts(&outcome.of) {
-            let message = format!("the expression gives {}, and {expected} is needed here", outcome.of);
-            outcome.problems.push(Problem::at(source, 0, message));
+        let of = outcome.of.settled();
+        // Where there is a mistake, the type is not known because of it.
+        let may_fit = of == Type::Dyn && (!environment.is_exact() || !outcome.problems.is_empty());
+        if !may_fit && !expected.accepts(&of) {
+            outcome.problems.push(Problem::at(source, 0, expected.unfit(&of)));
         }
         let depth = tree.levels + outcome.variable_levels;
         if depth > LEVELS {
@@ -53,7 +55,7 @@ impl Program {
         if !outcome.problems.is_empty() {
             return Err(outcome.problems);
         }
-        Ok(Self { code: outcome.code, regexes: outcome.regexes, expected, result: outcome.of, depth })
+        Ok(Self { code: outcome.code, regexes: outcome.regexes, expected, result: of, depth })
     }
 
     /// The value for a request.
@@ -92,13 +94,25 @@ impl Program {
 }
 
 impl Expected {
+    /// Whether the type is exactly one that the place takes.
     fn accepts(self, of: &Type) -> bool {
         match (self, of) {
-            (Self::Anything, _) | (_, Type::Dyn) => true,
+            (Self::Anything, _) => true,
             (Self::Bool, of) => *of == Type::Bool,
             (Self::String, of) => *of == Type::String,
             (Self::StringOrNull, of) => matches!(of, Type::String | Type::Null),
         }
+    }
+}
+
+impl Expected {
+    fn unfit(self, of: &Type) -> String {
+        let hint = match (self, of) {
+            (Self::Bool, Type::Dyn) => "; its type is not known before the request: compare it, as in … == true",
+            (Self::String | Self::StringOrNull, Type::Dyn) => "; its type is not known before the request: write string(…)",
+            _ => "",
+        };
+        format!("the expression gives {of}, and {self} is needed here{hint}")
     }
 }
 

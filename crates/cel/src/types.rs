@@ -1,6 +1,7 @@
 //! Types, as far as they are known before there is a value.
 //!
-//! [`Type::Dyn`] is what is not known: it agrees with every type, so that nothing that could be right is refused.
+//! [`Type::Dyn`] is what is not known: it agrees with every type, so that nothing that could be right is refused. [`Type::Free`] is what nothing has
+//! decided yet, as with the elements of `[]`: it becomes what it is used with, where what is not known stays so.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -9,6 +10,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub enum Type {
     /// Known only when there is a value.
     Dyn,
+    /// Of the elements of `[]`, of the value of `optional.none()`: any.
+    Free,
     /// The type of `null`.
     Null,
     /// `true` and `false`.
@@ -106,13 +109,23 @@ impl Type {
     /// Whether a value of one type can be one of the other.
     pub(crate) fn agrees(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Dyn, _) | (_, Self::Dyn) => true,
+            (Self::Dyn | Self::Free, _) | (_, Self::Dyn | Self::Free) => true,
             (Self::List(a), Self::List(b)) | (Self::Optional(a), Self::Optional(b)) => a.agrees(b),
             (Self::Map(key_a, a), Self::Map(key_b, b)) => key_a.agrees(key_b) && a.agrees(b),
             (Self::Object(object), Self::Map(key, value)) | (Self::Map(key, value), Self::Object(object)) => {
                 Self::String.agrees(key) && object.fields.values().any(|field| field.agrees(value))
             }
             (Self::Null, other) | (other, Self::Null) => other.takes_null(),
+            _ => self == other,
+        }
+    }
+
+    /// Whether two types are the same, as far as they are decided.
+    pub(crate) fn is_equivalent(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Free, _) | (_, Self::Free) => true,
+            (Self::List(a), Self::List(b)) | (Self::Optional(a), Self::Optional(b)) => a.is_equivalent(b),
+            (Self::Map(key_a, a), Self::Map(key_b, b)) => key_a.is_equivalent(key_b) && a.is_equivalent(b),
             _ => self == other,
         }
     }
@@ -125,6 +138,7 @@ impl Type {
     /// The one type that holds the values of both.
     pub(crate) fn join(self, other: Self) -> Self {
         match (self, other) {
+            (Self::Free, known) | (known, Self::Free) => known,
             (Self::List(a), Self::List(b)) => Self::list(a.join(*b)),
             (Self::Optional(a), Self::Optional(b)) => Self::optional(a.join(*b)),
             (Self::Map(key_a, a), Self::Map(key_b, b)) => Self::map(key_a.join(*key_b), a.join(*b)),
@@ -134,13 +148,56 @@ impl Type {
         }
     }
 
+    /// The type of what has a value of its own: what nothing has decided until then is not known.
+    pub(crate) fn decided(self) -> Self {
+        if self == Self::Free { Self::Dyn } else { self }
+    }
+
+    /// Whether something in it is not decided.
+    pub(crate) fn has_free(&self) -> bool {
+        match self {
+            Self::Free => true,
+            Self::List(of) | Self::Optional(of) => of.has_free(),
+            Self::Map(key, value) => key.has_free() || value.has_free(),
+            _ => false,
+        }
+    }
+
+    /// The type with everything decided, as others see it.
+    pub(crate) fn settled(self) -> Self {
+        match self {
+            Self::Free => Self::Dyn,
+            Self::List(element) => Self::list(element.settled()),
+            Self::Map(key, value) => Self::map(key.settled(), value.settled()),
+            Self::Optional(value) => Self::optional(value.settled()),
+            of => of,
+        }
+    }
+
+    /// Whether values of it can have an order among each other.
+    pub(crate) fn is_ordered(&self) -> bool {
+        matches!(
+            self,
+            Self::Dyn
+                | Self::Free
+                | Self::Null
+                | Self::Int
+                | Self::Uint
+                | Self::Double
+                | Self::Bool
+                | Self::Duration
+                | Self::Timestamp
+                | Self::String
+                | Self::Bytes
+        )
+    }
+
     /// What a macro binds when it iterates: elements, or keys.
     pub(crate) fn iterated(&self) -> Option<(Type, Type)> {
         match self {
             Self::Dyn => Some((Self::Dyn, Self::Dyn)),
-            Self::List(element) => Some((Self::Int, (**element).clone())),
-            Self::Map(key, value) => Some(((**key).clone(), (**value).clone())),
-            Self::Object(_) => Some((Self::String, Self::Dyn)),
+            Self::List(element) => Some((Self::Int, (**element).clone().decided())),
+            Self::Map(key, value) => Some(((**key).clone().decided(), (**value).clone().decided())),
             _ => None,
         }
     }
@@ -149,7 +206,7 @@ impl Type {
 impl fmt::Display for Type {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Dyn => f.write_str("dyn"),
+            Self::Dyn | Self::Free => f.write_str("dyn"),
             Self::Null => f.write_str("null"),
             Self::Bool => f.write_str("bool"),
             Self::Int => f.write_str("int"),
@@ -193,6 +250,9 @@ mod tests {
         assert_eq!(Type::list(Type::Int).join(Type::list(Type::Int)), Type::list(Type::Int));
         assert_eq!(Type::list(Type::Int).join(Type::list(Type::String)), Type::list(Type::Dyn));
         assert_eq!(Type::Int.join(Type::Uint), Type::Dyn);
+        assert_eq!(Type::list(Type::Free).join(Type::list(Type::Int)), Type::list(Type::Int));
+        assert_eq!(Type::list(Type::Dyn).join(Type::list(Type::Int)), Type::list(Type::Dyn));
+        assert_eq!(Type::list(Type::Free).settled(), Type::list(Type::Dyn));
         assert_eq!(Type::Null.join(Type::Duration), Type::Duration);
     }
 }

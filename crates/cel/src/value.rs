@@ -189,7 +189,7 @@ impl<'a> Value<'a> {
     /// Whether a value of `expected`, as far as it is known without looking at elements.
     pub(crate) fn is(&self, expected: &Type) -> bool {
         match expected {
-            Type::Dyn => true,
+            Type::Dyn | Type::Free => true,
             Type::Object(_) => matches!(self, Self::Map(_)),
             Type::Opaque(opaque) => self.type_name() == TypeName::Opaque(*opaque),
             Type::Null => matches!(self, Self::Null),
@@ -227,6 +227,15 @@ impl<'a> Value<'a> {
     /// Whether `null`.
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
+    }
+
+    /// Bytes that comparing two values may read of each.
+    pub(crate) fn shared_text(&self, other: &Self) -> usize {
+        match (self, other) {
+            (Self::String(a), Self::String(b)) => a.len().min(b.len()),
+            (Self::Bytes(a), Self::Bytes(b)) => a.len().min(b.len()),
+            _ => 0,
+        }
     }
 
     /// Whether it is the zero of its type, which `optional.ofNonZeroValue` takes for nothing.

@@ -34,7 +34,7 @@ const FOREIGN: &[(&str, &str)] = &[
 const MESSAGES: &str = "needs messages of protocol buffers";
 
 /// How many of the specification's vectors pass; the table in docs/cel.md has them by file.
-const PASSED: usize = 1_401;
+const PASSED: usize = 1_402;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

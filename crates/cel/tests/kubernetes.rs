@@ -1,7 +1,8 @@
 //! The answers of Kubernetes' own library to the expressions in `kubernetes/expressions.txt`, recorded by the program in `kubernetes/recorder`.
 //!
-//! A value must be the same value. Where Kubernetes refuses an expression or ends with an error, there must be no value. What differs is listed
-//! with its reason, and is no longer listed once it does not differ.
+//! A value must be the same value. What Kubernetes refuses must be refused when it is compiled. Where Kubernetes ends with an error, there must be no
+//! value: constants that no request makes right are refused here earlier. What differs is listed with its reason, and is no longer listed once it
+//! does not differ.
 
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may fail by panicking")]
 
@@ -12,8 +13,21 @@ use std::{fs, path::Path};
 /// Expressions that have another answer here, and why.
 const DIFFER: &[(&str, &str)] = &[
     ("string(timestamp('2009-02-13T23:31:30.5+01:00'))", "a timestamp keeps no time zone: it is written in UTC"),
+    ("timestamp('2024-01-01T00:00:00,5Z')", "RFC 3339 has no comma before decimals, which Go reads all the same"),
+    ("[dyn(1), dyn('a')].min()", "what has no order is an error, and not the first of it"),
+    ("quantity('1e40').compareTo(quantity('1e39'))", "a quantity beyond 1.7 × 10²⁹ is that number"),
     ("{1.0: 2}", "a key that is a double is refused, as the specification has it"),
 ];
+
+/// What becomes of an expression here.
+#[derive(Debug)]
+#[allow(dead_code, reason = "shown where an answer is not as it should be")]
+enum Answer {
+    Refused(String),
+    Error(String),
+    /// With what it cost.
+    Value(Json, u64),
+}
 
 fn read(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kubernetes").join(name)).unwrap()
@@ -71,16 +85,20 @@ fn numbers(mut recorded: Json) -> Json {
     recorded
 }
 
-/// Our answer, and what it cost; none where there is no value.
-fn ours(expression: &str, object: &Json) -> Result<(Json, u64), String> {
+fn ours(expression: &str, object: &Json) -> Answer {
     let mut environment = Environment::new();
     environment.declare("object", Type::Dyn);
-    let program = Program::compile(expression, &environment, Expected::Anything).map_err(|problems| problems[0].to_string())?;
+    let program = match Program::compile(expression, &environment, Expected::Anything) {
+        Ok(program) => program,
+        Err(problems) => return Answer::Refused(problems[0].to_string()),
+    };
     let mut bindings = Bindings::new();
     bindings.bind("object", object);
     let mut budget = Budget::of(1_000_000, 1_000_000);
-    let value = program.evaluate(&bindings, &mut budget).map_err(|error| error.to_string())?;
-    Ok((show(&value), 1_000_000 - budget.left()))
+    match program.evaluate(&bindings, &mut budget) {
+        Ok(value) => Answer::Value(show(&value), 1_000_000 - budget.left()),
+        Err(error) => Answer::Error(error.to_string()),
+    }
 }
 
 #[test]
@@ -91,8 +109,9 @@ fn expressions_have_the_answers_of_kubernetes() {
         let expression = answer["expression"].as_str().unwrap();
         let found = ours(expression, &object);
         let same = match (&answer.get("value"), &found) {
-            (Some(value), Ok((found, _))) => numbers((*value).clone()) == *found,
-            (None, Err(_)) => true,
+            (Some(value), Answer::Value(found, _)) => numbers((*value).clone()) == *found,
+            (None, Answer::Error(_)) => answer.get("error").is_some(),
+            (None, Answer::Refused(_)) => true,
             _ => false,
         };
         let differs = DIFFER.iter().any(|(known, _)| *known == expression);
@@ -117,7 +136,9 @@ fn expressions_cost_about_what_they_cost_in_kubernetes() {
     let object: Json = serde_json::from_str(&read("object.json")).unwrap();
     for answer in answers() {
         let expression = answer["expression"].as_str().unwrap();
-        let (Some(cost), Ok((_, units))) = (answer.get("cost").and_then(Json::as_u64), ours(expression, &object)) else { continue };
+        let (Some(cost), Answer::Value(_, units)) = (answer.get("cost").and_then(Json::as_u64), ours(expression, &object)) else {
+            continue;
+        };
         // What Kubernetes charges for the size of its own regular expressions is not charged where there are none.
         if cost < 5 || expression.contains("format") {
             continue;

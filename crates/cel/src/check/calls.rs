@@ -10,8 +10,8 @@ use crate::{
 };
 
 /// Functions that read a text; whether they can is known where the text is.
-const READERS: [&str; 12] =
-    ["quantity", "ip", "cidr", "url", "semver", "duration", "timestamp", "int", "uint", "double", "bool", "ip.isCanonical"];
+const READERS: [&str; 13] =
+    ["quantity", "ip", "cidr", "url", "semver", "duration", "timestamp", "int", "uint", "double", "bool", "string", "ip.isCanonical"];
 
 /// Functions whose second argument is a regular expression.
 const SEARCHES: [&str; 3] = ["matches", "find", "findAll"];
@@ -93,12 +93,14 @@ impl Checker<'_> {
         }
         let mut fitting = Vec::new();
         let mut result: Option<Type> = None;
+        // What nothing has decided is decided by the first that fits, as in Kubernetes.
+        let is_decided = !types.iter().any(Type::has_free);
         for overload in &of_count {
             let mut bound = [None, None];
             if overload.parameters.iter().zip(&types).all(|(parameter, of)| parameter.accepts(of, &mut bound)) {
-                let of = overload.result.with(&bound.map(|of| of.unwrap_or(Type::Dyn)));
+                let of = overload.result.with(&bound.map(|of| of.unwrap_or(Type::Free))).decided();
                 result = Some(match result {
-                    Some(known) if known == of => known,
+                    Some(known) if known == of || !is_decided => known,
                     Some(_) => Type::Dyn,
                     None => of,
                 });
@@ -110,7 +112,7 @@ impl Checker<'_> {
             return self.problem(at, format!("{name} does not take ({}); it takes {}", given.join(", "), signatures(&there)));
         };
         self.check_constants(at, first.name, &all, &fitting);
-        (Code::Call { name: first.name, overloads: fitting.into(), arguments: codes.into() }, result)
+        (called(first.name, fitting, codes), result)
     }
 
     fn unknown(&mut self, at: usize, name: &str, style: Style, known: &[&'static Overload]) -> Checked {
@@ -150,6 +152,20 @@ impl Checker<'_> {
         {
             self.problem(second.at, message);
         }
+    }
+}
+
+/// The code of a call; of its own where an argument may not be needed.
+fn called(name: &'static str, overloads: Vec<&'static Overload>, arguments: Vec<Code>) -> Code {
+    if !matches!(name, "or" | "orValue") {
+        return Code::Call { name, overloads: overloads.into(), arguments: arguments.into() };
+    }
+    match <[Code; 2]>::try_from(arguments) {
+        Ok(both) => {
+            let [operand, alternative] = both.map(Box::new);
+            Code::Otherwise { operand, alternative, takes_out: name == "orValue" }
+        }
+        Err(arguments) => Code::Call { name, overloads: overloads.into(), arguments: arguments.into() },
     }
 }
 

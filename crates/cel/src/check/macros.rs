@@ -80,6 +80,9 @@ impl Checker<'_> {
         let Some((key, value)) = of.iterated() else {
             return self.problem(at, format!("{of} cannot be iterated; only a list and a map can"));
         };
+        if kind == Kind::Sort && matches!(of, Type::Map(..) | Type::Object(_)) {
+            return self.problem(at, format!("sortBy takes a list, and this is {of}"));
+        }
         // One variable is the element of a list, or the key of a map.
         let element = if matches!(of, Type::List(_) | Type::Dyn) { value.clone() } else { key.clone() };
         let types = if variables == 2 { vec![key.clone(), value] } else { vec![element.clone()] };
@@ -105,8 +108,12 @@ impl Checker<'_> {
         };
         self.scope.truncate(before);
         let (body, body_of) = body;
+        if kind == Kind::Sort && !body_of.is_ordered() {
+            return self.problem(at, format!("sortBy needs keys that have an order, like numbers and texts, and these are {body_of}"));
+        }
         let result = match kind {
             Kind::All | Kind::Exists | Kind::ExistsOne => Type::Bool,
+            Kind::Sort if of == Type::Dyn => Type::Dyn,
             Kind::Filter | Kind::Sort => Type::list(element),
             Kind::List => Type::list(body_of),
             Kind::Map => Type::map(key, body_of),
@@ -132,7 +139,7 @@ impl Checker<'_> {
         }
         let (operand, of) = self.boxed(target);
         let inner = match of {
-            Type::Optional(inner) => *inner,
+            Type::Optional(inner) => inner.decided(),
             Type::Dyn => Type::Dyn,
             other => return self.problem(at, format!("optMap needs an optional, and this is {other}; make one with .? or optional.of()")),
         };

@@ -116,7 +116,12 @@ impl Checker<'_> {
         let Some(element_of) = element_of else {
             return self.problem(at, format!("{of} has no element by {index_of}; a list takes an int, a map its own type of keys"));
         };
-        let of = if optional && !matches!(of, Type::Optional(_)) { Type::optional(element_of) } else { element_of };
+        let of = match of {
+            of if is_ambiguous(&of, &index_of, optional) => Type::Dyn,
+            Type::Optional(_) => element_of,
+            _ if optional => Type::optional(element_of),
+            _ => element_of,
+        };
         (Code::Index { operand, index, optional }, of)
     }
 
@@ -142,7 +147,7 @@ impl Checker<'_> {
 /// The type of a field; none where there cannot be one.
 fn field_type(of: &Type, field: &str) -> Option<Type> {
     match of {
-        Type::Dyn => Some(Type::Dyn),
+        Type::Dyn | Type::Free => Some(Type::Dyn),
         Type::Map(key, value) => key.agrees(&Type::String).then(|| (**value).clone()),
         Type::Object(object) => object.fields.get(field).cloned(),
         Type::Optional(inner) => field_type(inner, field).map(Type::optional),
@@ -150,10 +155,19 @@ fn field_type(of: &Type, field: &str) -> Option<Type> {
     }
 }
 
+/// Whether an index may be one of several things, none of which Kubernetes then takes it for: a list's or a map's, of an optional or not.
+fn is_ambiguous(of: &Type, index: &Type, optional: bool) -> bool {
+    match of {
+        Type::Dyn => optional,
+        Type::Optional(inner) => **inner == Type::Dyn && matches!(index, Type::Int | Type::Dyn),
+        _ => false,
+    }
+}
+
 /// The type of what an index finds; none where it finds nothing ever.
 fn element(of: &Type, index: &Type) -> Option<Type> {
     match of {
-        Type::Dyn => Some(Type::Dyn),
+        Type::Dyn | Type::Free => Some(Type::Dyn),
         Type::List(element) => index.agrees(&Type::Int).then(|| (**element).clone()),
         Type::Map(key, value) => key.agrees(index).then(|| (**value).clone()),
         Type::Optional(inner) => element(inner, index).map(Type::optional),

@@ -1,6 +1,6 @@
 //! Networks: an address with the length of its prefix.
 
-use super::{Call, Evaluated, Overload, Ty, fault, global, ip, member};
+use super::{Call, Evaluated, Overload, Ty, fault, global, ip, member, shortened};
 use crate::{Cidr, Opaque, OpaqueValue, Value};
 use std::net::IpAddr;
 
@@ -58,7 +58,7 @@ fn holds(cidr: Cidr, address: IpAddr) -> bool {
 }
 
 fn wrong<'a>(text: &str) -> Evaluated<'a> {
-    fault(format!("network address parse error during conversion from string: {text:?} is not a CIDR like '10.0.0.0/8'"))
+    fault(format!("network address parse error during conversion from string: {:?} is not a CIDR like '10.0.0.0/8'", shortened(text)))
 }
 
 fn cidr<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {

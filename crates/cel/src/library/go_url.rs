@@ -29,6 +29,7 @@ fn parts(text: &str, of_request: bool) -> Result<Url, Reason> {
     }
     let mut url = Url {
         scheme: String::new(),
+        opaque: String::new(),
         user: String::new(),
         host: String::new(),
         escaped_path: String::new(),
@@ -45,6 +46,7 @@ fn parts(text: &str, of_request: bool) -> Result<Url, Reason> {
     query.clone_into(&mut url.query);
     if !rest.starts_with('/') {
         if !url.scheme.is_empty() {
+            rest.clone_into(&mut url.opaque);
             return Ok(url);
         }
         if of_request {
@@ -63,7 +65,7 @@ fn parts(text: &str, of_request: bool) -> Result<Url, Reason> {
         }
         unescape(user, false)?;
         user.clone_into(&mut url.user);
-        url.host = host_of(host)?;
+        url.host = host_of(&url.scheme, host)?;
         rest = path;
     }
     url.escaped_path = escaped_path(rest)?;
@@ -84,7 +86,11 @@ fn scheme(text: &str) -> Result<(&str, &str), Reason> {
     Ok(("", text))
 }
 
-fn host_of(host: &str) -> Result<String, Reason> {
+/// A bracket opens an address, and only at the beginning. Of several ports, as of lists of hosts, the last counts; `http` has one.
+fn host_of(scheme: &str, host: &str) -> Result<String, Reason> {
+    if host.rfind('[').is_some_and(|at| at > 0) {
+        return Err("invalid IP-literal");
+    }
     let is_port = |text: &str| text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
     if let Some(inner) = host.strip_prefix('[') {
         let (address, port) = inner.rsplit_once(']').ok_or("missing ']' in host")?;
@@ -99,7 +105,8 @@ fn host_of(host: &str) -> Result<String, Reason> {
         let zone = zone.map_or(String::new(), |zone| format!("%{}", String::from_utf8_lossy(&zone)));
         return Ok(format!("[{address}{zone}]{port}"));
     }
-    if !is_port(host.find(':').and_then(|at| host.get(at..)).unwrap_or_default()) {
+    let colon = if matches!(scheme, "http" | "https") { host.find(':') } else { host.rfind(':') };
+    if !is_port(colon.and_then(|at| host.get(at..)).unwrap_or_default()) {
         return Err("invalid port after host");
     }
     let bytes = unescape(host, true)?;

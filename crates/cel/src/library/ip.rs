@@ -1,6 +1,6 @@
 //! IP addresses: without zones, without leading zeros, and never IPv4 written as IPv6.
 
-use super::{Call, Evaluated, Overload, Ty, fault, global, member};
+use super::{Call, Evaluated, Overload, Ty, fault, global, member, shortened};
 use crate::{Opaque, OpaqueValue, Value};
 use std::net::IpAddr;
 
@@ -28,7 +28,7 @@ pub(super) fn parse(text: &str) -> Option<IpAddr> {
 }
 
 pub(super) fn wrong<'a>(text: &str) -> Evaluated<'a> {
-    fault(format!("IP Address {text:?} parse error during conversion from string"))
+    fault(format!("IP Address {:?} parse error during conversion from string", shortened(text)))
 }
 
 fn ip<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {

@@ -11,9 +11,30 @@ use std::cmp::Ordering;
 const LIST: Ty = Ty::List(&Ty::A);
 
 pub(super) const OVERLOADS: &[Overload] = &[
-    member(0, "isSorted", &[LIST], Ty::Bool, is_sorted),
-    member(0, "min", &[LIST], Ty::A, |call| extreme(call, "min", Ordering::Less)),
-    member(0, "max", &[LIST], Ty::A, |call| extreme(call, "max", Ordering::Greater)),
+    member(0, "isSorted", &[Ty::List(&Ty::Int)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::Int)], Ty::Int, min),
+    member(0, "max", &[Ty::List(&Ty::Int)], Ty::Int, max),
+    member(0, "isSorted", &[Ty::List(&Ty::Uint)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::Uint)], Ty::Uint, min),
+    member(0, "max", &[Ty::List(&Ty::Uint)], Ty::Uint, max),
+    member(0, "isSorted", &[Ty::List(&Ty::Double)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::Double)], Ty::Double, min),
+    member(0, "max", &[Ty::List(&Ty::Double)], Ty::Double, max),
+    member(0, "isSorted", &[Ty::List(&Ty::Bool)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::Bool)], Ty::Bool, min),
+    member(0, "max", &[Ty::List(&Ty::Bool)], Ty::Bool, max),
+    member(0, "isSorted", &[Ty::List(&Ty::Duration)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::Duration)], Ty::Duration, min),
+    member(0, "max", &[Ty::List(&Ty::Duration)], Ty::Duration, max),
+    member(0, "isSorted", &[Ty::List(&Ty::Timestamp)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::Timestamp)], Ty::Timestamp, min),
+    member(0, "max", &[Ty::List(&Ty::Timestamp)], Ty::Timestamp, max),
+    member(0, "isSorted", &[Ty::List(&Ty::String)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::String)], Ty::String, min),
+    member(0, "max", &[Ty::List(&Ty::String)], Ty::String, max),
+    member(0, "isSorted", &[Ty::List(&Ty::Bytes)], Ty::Bool, is_sorted),
+    member(0, "min", &[Ty::List(&Ty::Bytes)], Ty::Bytes, min),
+    member(0, "max", &[Ty::List(&Ty::Bytes)], Ty::Bytes, max),
     member(0, "sum", &[Ty::List(&Ty::Int)], Ty::Int, |call| sum(call, Value::Int(0))),
     member(0, "sum", &[Ty::List(&Ty::Uint)], Ty::Uint, |call| sum(call, Value::Uint(0))),
     member(0, "sum", &[Ty::List(&Ty::Double)], Ty::Double, |call| sum(call, Value::Double(0.0))),
@@ -32,6 +53,7 @@ fn is_sorted<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let list = call.list(0);
     call.budget.charge_elements(list.len())?;
     for (a, b) in list.iter().zip(list.iter().skip(1)) {
+        call.budget.charge_text(a.shared_text(&b))?;
         if !comparable(&a, &b) {
             return unordered();
         }
@@ -42,11 +64,20 @@ fn is_sorted<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     Ok(Value::Bool(true))
 }
 
+fn min<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
+    extreme(call, "min", Ordering::Less)
+}
+
+fn max<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
+    extreme(call, "max", Ordering::Greater)
+}
+
 fn extreme<'a>(call: &mut Call<'_, 'a>, name: &str, wanted: Ordering) -> Evaluated<'a> {
     let list = call.list(0);
     call.budget.charge_elements(list.len())?;
     let Some(mut found) = list.get(0) else { return fault(format!("{name} called on empty list")) };
     for element in list.iter() {
+        call.budget.charge_text(element.shared_text(&found))?;
         if !comparable(&element, &found) {
             return unordered();
         }

@@ -14,7 +14,14 @@ pub(super) const OVERLOADS: &[Overload] = &[
     member(34, "distinct", &[LIST], LIST, distinct),
     member(34, "flatten", &[Ty::List(&LIST)], LIST, flatten),
     member(34, "flatten", &[Ty::List(&Ty::Dyn), Ty::Int], Ty::List(&Ty::Dyn), flatten),
-    member(34, "sort", &[LIST], LIST, sort),
+    member(34, "sort", &[Ty::List(&Ty::Int)], Ty::List(&Ty::Int), sort),
+    member(34, "sort", &[Ty::List(&Ty::Uint)], Ty::List(&Ty::Uint), sort),
+    member(34, "sort", &[Ty::List(&Ty::Double)], Ty::List(&Ty::Double), sort),
+    member(34, "sort", &[Ty::List(&Ty::Bool)], Ty::List(&Ty::Bool), sort),
+    member(34, "sort", &[Ty::List(&Ty::Duration)], Ty::List(&Ty::Duration), sort),
+    member(34, "sort", &[Ty::List(&Ty::Timestamp)], Ty::List(&Ty::Timestamp), sort),
+    member(34, "sort", &[Ty::List(&Ty::String)], Ty::List(&Ty::String), sort),
+    member(34, "sort", &[Ty::List(&Ty::Bytes)], Ty::List(&Ty::Bytes), sort),
     member(34, "slice", &[LIST, Ty::Int, Ty::Int], LIST, slice),
     member(34, "reverse", &[LIST], LIST, reverse),
     global(34, "lists.range", &[Ty::Int], Ty::List(&Ty::Int), range),
@@ -85,9 +92,7 @@ pub(crate) fn sorted<'a>(mut keyed: Vec<(Value<'a>, Value<'a>)>, budget: &mut Bu
         if !same_type || !is_ordered(key) {
             return Err(EvaluationError::fault("list elements must have the same type, and one that has an order"));
         }
-        if let Value::String(text) = key {
-            budget.charge_text(text.len().saturating_mul(rounds))?;
-        }
+        budget.charge_text(key.shared_text(key).saturating_mul(rounds))?;
     }
     keyed.sort_by(|(a, _), (b, _)| match (a, b) {
         // What is not a number needs a place, so that the order is one.

@@ -8,12 +8,13 @@ const O: Ty = Ty::Optional(&Ty::A);
 pub(super) const OVERLOADS: &[Overload] = &[
     global(28, "optional.of", &[Ty::A], O, |call| Ok(Value::some(call.argument(0)))),
     global(28, "optional.ofNonZeroValue", &[Ty::A], O, of_non_zero_value),
-    global(28, "optional.none", &[], Ty::Optional(&Ty::Dyn), |_| Ok(Value::Optional(None))),
+    global(28, "optional.none", &[], O, |_| Ok(Value::Optional(None))),
     global(29, "optional.unwrap", &[Ty::List(&O)], Ty::List(&Ty::A), unwrap),
     member(29, "unwrapOpt", &[Ty::List(&O)], Ty::List(&Ty::A), unwrap),
     member(28, "hasValue", &[O], Ty::Bool, |call| Ok(Value::Bool(inner(call, 0).is_some()))),
     member(28, "value", &[O], Ty::A, value),
-    member(28, "or", &[O, O], O, or),
+    // The checker makes code of their own of them, so that the alternative is evaluated only where it is needed.
+    member(28, "or", &[O, O], O, or_value),
     member(28, "orValue", &[O, Ty::A], Ty::A, or_value),
 ];
 
@@ -32,10 +33,6 @@ fn of_non_zero_value<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
 
 fn value<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     inner(call, 0).map_or_else(|| fault("optional.none() dereference: the value is absent; give another with orValue()"), Ok)
-}
-
-fn or<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
-    Ok(call.argument(usize::from(inner(call, 0).is_none())))
 }
 
 fn or_value<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {

@@ -1,6 +1,6 @@
 //! Functions of quantities.
 
-use super::{Call, Evaluated, Overload, Ty, fault, global, member, quantity::Quantity};
+use super::{Call, Evaluated, Overload, Ty, fault, global, member, quantity::Quantity, shortened};
 use crate::{Opaque, OpaqueValue, Value};
 use std::cmp::Ordering;
 
@@ -27,7 +27,7 @@ fn quantity<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     let text = call.text(0);
     match Quantity::parse(&text) {
         Some(quantity) => Ok(Value::opaque(OpaqueValue::Quantity(quantity))),
-        None => fault(format!("{:?} is not a quantity like '500m', '2' or '1.5Gi'", &*text)),
+        None => fault(format!("{:?} is not a quantity like '500m', '2' or '1.5Gi'", shortened(&text))),
     }
 }
 

@@ -1,14 +1,14 @@
 //! Quantities: `100m`, `1.5Gi`, `2e3`.
 //!
-//! A quantity is kept as a whole number of billionths, what is smaller is rounded up to one, and what is larger than 2⁶³−1 and was not written
-//! with few digits and a suffix is 2⁶³−1, as in Kubernetes. There, a quantity is *an integer* only if the notation it was written in had no use for
+//! A quantity is kept as a whole number of billionths, what is smaller is rounded up to one, and what was written with a suffix of powers of two
+//! and is larger than 2⁶³−1 is 2⁶³−1, as in Kubernetes. There, a quantity is *an integer* only if the notation it was written in had no use for
 //! fractions; `1.0` and `1.5Ki` are none. So is it here.
 
 use std::cmp::Ordering;
 
 const BILLION: i128 = 1_000_000_000;
 
-/// Kubernetes' largest, in billionths.
+/// Kubernetes' largest with a suffix of powers of two, in billionths.
 const LARGEST: i128 = 9_223_372_036_854_775_807 * BILLION;
 
 /// Digits that fit whole numbers of 64 bits.
@@ -61,7 +61,7 @@ impl Quantity {
             _ => None,
         };
         let magnitude = magnitude(whole, fraction, &suffix);
-        let billionths = if scale.is_some() { magnitude } else { magnitude.min(LARGEST) };
+        let billionths = if matches!(suffix, Suffix::Binary(_)) { magnitude.min(LARGEST) } else { magnitude };
         Some(Self { billionths: sign * billionths, scale })
     }
 
@@ -71,9 +71,13 @@ impl Quantity {
         i64::try_from(self.billionths / BILLION).ok()
     }
 
+    /// The whole number that Kubernetes keeps times its power of ten, with what that loses.
     #[allow(clippy::cast_precision_loss, reason = "an approximation is what is asked for")]
     pub(super) fn approximate(self) -> f64 {
-        if self.billionths % BILLION == 0 { (self.billionths / BILLION) as f64 } else { self.billionths as f64 / 1e9 }
+        let is_capped = self.scale.is_none() && self.billionths.abs() == LARGEST;
+        let scale = if is_capped { 0 } else { self.scale.unwrap_or(-9) };
+        let kept = unit(scale).map_or(0, |unit| self.billionths / unit) as f64;
+        i32::try_from(scale).map_or(0.0, |scale| if scale == 0 { kept } else { kept * 10_f64.powi(scale) })
     }
 
     pub(super) fn sign(self) -> i64 {
@@ -103,8 +107,12 @@ impl Quantity {
 
 /// Whether an amount is a whole number of 64 bits of units of a power of ten.
 fn fits(billionths: i128, scale: i64) -> bool {
-    let unit = u32::try_from(scale + 9).ok().and_then(|power| 10_i128.checked_pow(power));
-    unit.is_some_and(|unit| i64::try_from(billionths / unit).is_ok())
+    unit(scale).is_some_and(|unit| i64::try_from(billionths / unit).is_ok())
+}
+
+/// A power of ten, in billionths.
+fn unit(scale: i64) -> Option<i128> {
+    u32::try_from(scale + 9).ok().and_then(|power| 10_i128.checked_pow(power))
 }
 
 impl Suffix {
@@ -201,8 +209,10 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_is_kept_within_bounds() {
-        assert!(of("9999999999999999999999999999999999999G").cmp(&of("9223372036854775807")).is_eq());
+    fn only_powers_of_two_are_capped() {
+        assert!(of("9999999999999999999999999999999999999G").cmp(&of("9223372036854775807")).is_gt());
+        assert!(of("-10000000000000000000").cmp(&of("-9223372036854775807")).is_lt());
+        assert!(of("8Ei").cmp(&of("9223372036854775807")).is_eq() && of("100Ei").cmp(&of("8Ei")).is_eq());
         assert!(of("1e1000").cmp(&of("1E")).is_gt());
         assert!(of("0.0000000000000000000000000000000000000000001Ei").cmp(&of("1n")).is_ge());
     }

@@ -1,7 +1,7 @@
 //! Semantic versions. What is built of one version is of one version: builds do not count.
 
-use super::{Call, Evaluated, Overload, Ty, fault, global, member};
-use crate::{Opaque, OpaqueValue, Value};
+use super::{Call, Evaluated, Overload, Ty, fault, global, member, shortened};
+use crate::{EvaluationError, Opaque, OpaqueValue, Value};
 use semver::Version;
 use std::cmp::Ordering;
 
@@ -11,8 +11,8 @@ const TWO: &[Ty] = &[V, V];
 pub(super) const OVERLOADS: &[Overload] = &[
     global(33, "semver", &[Ty::String], V, semver),
     global(33, "semver", &[Ty::String, Ty::Bool], V, semver),
-    global(33, "isSemver", &[Ty::String], Ty::Bool, |call| Ok(Value::Bool(parse(call).is_some()))),
-    global(33, "isSemver", &[Ty::String, Ty::Bool], Ty::Bool, |call| Ok(Value::Bool(parse(call).is_some()))),
+    global(33, "isSemver", &[Ty::String], Ty::Bool, is_semver),
+    global(33, "isSemver", &[Ty::String, Ty::Bool], Ty::Bool, is_semver),
     member(33, "major", &[V], Ty::Int, |call| of(call, |version| version.major)),
     member(33, "minor", &[V], Ty::Int, |call| of(call, |version| version.minor)),
     member(33, "patch", &[V], Ty::Int, |call| of(call, |version| version.patch)),
@@ -25,13 +25,18 @@ pub(super) const OVERLOADS: &[Overload] = &[
 const LENGTH: usize = 1_024;
 
 /// The version of the first argument, made regular first where the second says so.
-fn parse(call: &Call<'_, '_>) -> Option<Version> {
+fn parse(call: &mut Call<'_, '_>) -> Result<Option<Version>, EvaluationError> {
     let text = call.text(0);
     if text.len() > LENGTH {
-        return None;
+        return Ok(None);
     }
+    call.budget.charge_text(text.len())?;
     let normalize = call.argument(1).as_bool() == Some(true);
-    if normalize { Version::parse(&normalized(&text)?).ok() } else { Version::parse(&text).ok() }
+    Ok(if normalize { normalized(&text).and_then(|text| Version::parse(&text).ok()) } else { Version::parse(&text).ok() })
+}
+
+fn is_semver<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
+    Ok(Value::Bool(parse(call)?.is_some()))
 }
 
 /// Without a leading `v` and leading zeros, and with all three numbers.
@@ -54,9 +59,11 @@ fn without_zeros(part: &str) -> String {
 }
 
 fn semver<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
-    match parse(call) {
+    match parse(call)? {
         Some(version) => Ok(Value::opaque(OpaqueValue::Semver(version))),
-        None => fault(format!("{:?} is not a semantic version like '1.2.3'; semver(text, true) takes 'v1.2', too", &*call.text(0))),
+        None => {
+            fault(format!("{:?} is not a semantic version like '1.2.3'; semver(text, true) takes 'v1.2', too", shortened(&call.text(0))))
+        }
     }
 }
 

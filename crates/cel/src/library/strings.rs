@@ -53,34 +53,46 @@ fn char_at<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     }
 }
 
+/// The byte at which a character begins, or the end of the text.
+fn byte_of(text: &str, position: usize) -> Option<usize> {
+    text.char_indices().map(|(at, _)| at).chain([text.len()]).nth(position)
+}
+
+/// The characters before a byte; -1 where nothing was found.
+fn position<'a>(text: &str, found: Option<usize>) -> Value<'a> {
+    found.and_then(|at| text.get(..at)).map_or(Value::Int(-1), |before| count(before.chars().count()))
+}
+
 /// The first place from a position on, which may be the end.
 fn index_of<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
-    let (text, part) = (chars(call, 0)?, chars(call, 1)?);
+    let (text, part) = (call.text(0), call.text(1));
+    call.budget.charge_text(text.len().saturating_add(part.len()))?;
     let from = call.int(2);
     let Ok(start) = usize::try_from(from) else { return outside(from) };
     if part.is_empty() {
-        return Ok(count(start.min(text.len())));
+        return Ok(count(start.min(text.chars().count())));
     }
-    call.budget.charge_text(text.len().saturating_mul(part.len()))?;
-    let found = text.get(start..).and_then(|rest| rest.windows(part.len()).position(|window| window == part));
-    Ok(found.map_or(Value::Int(-1), |at| count(start + at)))
+    let found = byte_of(&text, start).and_then(|begin| text.get(begin..)?.find(&*part).map(|at| begin + at));
+    Ok(position(&text, found))
 }
 
 /// The last place that begins at a position at most.
 fn last_index_of<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
-    let (text, part) = (chars(call, 0)?, chars(call, 1)?);
-    let last = if call.arguments.len() > 2 { call.int(2) } else { i64::try_from(text.len()).unwrap_or(i64::MAX) };
+    let (text, part) = (call.text(0), call.text(1));
+    call.budget.charge_text(text.len().saturating_add(part.len()))?;
+    let length = text.chars().count();
+    let last = if call.arguments.len() > 2 { call.int(2) } else { i64::try_from(length).unwrap_or(i64::MAX) };
     let Ok(last) = usize::try_from(last) else { return outside(last) };
     if part.is_empty() {
-        return Ok(count(last.min(text.len())));
+        return Ok(count(last.min(length)));
     }
-    if last > text.len() {
+    if last > length {
         // Kubernetes finds nothing from beyond the end.
         return Ok(Value::Int(-1));
     }
-    call.budget.charge_text(text.len().saturating_mul(part.len()))?;
-    let found = text.windows(part.len()).take(last + 1).rposition(|window| window == part);
-    Ok(found.map_or(Value::Int(-1), count))
+    let end = last.saturating_add(part.chars().count());
+    let end = byte_of(&text, end).unwrap_or(text.len());
+    Ok(position(&text, text.get(..end).and_then(|before| before.rfind(&*part))))
 }
 
 /// A limit of how often; a negative one is none.

@@ -3,8 +3,11 @@
 //! What Kubernetes writes differs from later versions of CEL's own library: thousands are grouped (`1,234.500000`), powers are written out
 //! (`1.05×10⁰³`), and text in lists and maps has quotes.
 
+mod quote;
+
 use super::{Call, Evaluated, Overload, Ty, conversions::shortest, member};
 use crate::{Budget, EvaluationError, Map, Type, Value};
+use quote::quoted;
 
 pub(super) const OVERLOADS: &[Overload] = &[member(29, "format", &[Ty::String, Ty::List(&Ty::Dyn)], Ty::String, format)];
 
@@ -212,7 +215,7 @@ fn superscript(digit: char) -> char {
 fn plain(value: &Value<'_>, budget: &mut Budget) -> Result<String, EvaluationError> {
     Ok(match value {
         Value::String(text) => (**text).to_owned(),
-        Value::Bytes(bytes) => utf8(bytes)?,
+        Value::Bytes(bytes) => utf8(bytes)?.to_owned(),
         Value::Double(value) => shortest(*value),
         Value::Timestamp(value) => value.to_string(),
         Value::Duration(value) => value.to_string(),
@@ -224,8 +227,8 @@ fn plain(value: &Value<'_>, budget: &mut Budget) -> Result<String, EvaluationErr
     })
 }
 
-fn utf8(bytes: &[u8]) -> Result<String, EvaluationError> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| EvaluationError::fault("error during formatting: the bytes are not UTF-8"))
+fn utf8(bytes: &[u8]) -> Result<&str, EvaluationError> {
+    std::str::from_utf8(bytes).map_err(|_| EvaluationError::fault("error during formatting: the bytes are not UTF-8"))
 }
 
 /// A value within a list or a map.
@@ -237,12 +240,17 @@ fn nested(value: &Value<'_>, out: &mut String, budget: &mut Budget, levels: usiz
         Value::Bool(value) => out.push_str(&value.to_string()),
         Value::Int(value) => out.push_str(&value.to_string()),
         Value::Uint(value) => out.push_str(&value.to_string()),
-        Value::Double(value) if value.is_finite() => out.push_str(&format!("{value:.DEFAULT_PRECISION$}")),
+        Value::Double(value) if value.is_finite() => {
+            // The largest has 309 digits before the point.
+            let digits = if value.abs() < 1e15 { 24 } else { 320 };
+            budget.charge_text(digits)?;
+            out.push_str(&format!("{value:.DEFAULT_PRECISION$}"));
+        }
         Value::Double(value) => out.push_str(&format!("\"{}\"", shortest(*value))),
         Value::String(text) => quoted(text, out, budget)?,
         Value::Bytes(bytes) => {
             out.push('b');
-            quoted(&utf8(bytes)?, out, budget)?;
+            quoted(utf8(bytes)?, out, budget)?;
         }
         Value::Timestamp(value) => out.push_str(&format!("timestamp(\"{value}\")")),
         Value::Duration(value) => out.push_str(&format!("duration(\"{value}\")")),
@@ -260,12 +268,6 @@ fn nested(value: &Value<'_>, out: &mut String, budget: &mut Budget, levels: usiz
         Value::Map(map) => write_map(map, out, budget, levels)?,
         Value::Optional(_) | Value::Opaque(_) => return Err(unfit('s', value)),
     }
-    Ok(())
-}
-
-fn quoted(text: &str, out: &mut String, budget: &mut Budget) -> Result<(), EvaluationError> {
-    budget.charge_text(text.len())?;
-    out.push_str(&format!("{text:?}"));
     Ok(())
 }
 

@@ -32,7 +32,7 @@ pub(super) const OVERLOADS: &[Overload] = &[
     member(0, "getHours", LENGTH, Ty::Int, |call| length(call, |duration| duration.nanoseconds() / 3_600_000_000_000)),
     member(0, "getMinutes", LENGTH, Ty::Int, |call| length(call, |duration| duration.nanoseconds() / 60_000_000_000)),
     member(0, "getSeconds", LENGTH, Ty::Int, |call| length(call, |duration| duration.nanoseconds() / 1_000_000_000)),
-    member(0, "getMilliseconds", LENGTH, Ty::Int, |call| length(call, |duration| duration.nanoseconds() / 1_000_000 % 1_000)),
+    member(0, "getMilliseconds", LENGTH, Ty::Int, |call| length(call, |duration| duration.nanoseconds() / 1_000_000)),
 ];
 
 fn length<'a>(call: &mut Call<'_, 'a>, part: impl Fn(Duration) -> i64) -> Evaluated<'a> {

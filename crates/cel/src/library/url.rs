@@ -1,6 +1,6 @@
 //! URLs, as the API server's own standard library reads them.
 
-use super::{Call, Evaluated, Overload, Ty, fault, global, go_url, member};
+use super::{Call, Evaluated, Overload, Ty, fault, global, go_url, member, shortened};
 use crate::{Opaque, OpaqueValue, Value, value::Entries, value::Map};
 
 const U: Ty = Ty::Opaque(Opaque::Url);
@@ -9,11 +9,11 @@ const LISTS: Ty = Ty::List(&Ty::String);
 pub(super) const OVERLOADS: &[Overload] = &[
     global(0, "url", &[Ty::String], U, url),
     global(0, "isURL", &[Ty::String], Ty::Bool, is_url),
-    member(0, "getScheme", &[U], Ty::String, |call| text(call, |url| url.scheme.clone())),
-    member(0, "getHost", &[U], Ty::String, |call| text(call, |url| url.host.clone())),
-    member(0, "getHostname", &[U], Ty::String, |call| text(call, |url| host_and_port(&url.host).0.to_owned())),
-    member(0, "getPort", &[U], Ty::String, |call| text(call, |url| host_and_port(&url.host).1.to_owned())),
-    member(0, "getEscapedPath", &[U], Ty::String, |call| text(call, |url| url.escaped_path.clone())),
+    member(0, "getScheme", &[U], Ty::String, |call| text(call, |url| &url.scheme)),
+    member(0, "getHost", &[U], Ty::String, |call| text(call, |url| &url.host)),
+    member(0, "getHostname", &[U], Ty::String, |call| text(call, |url| host_and_port(&url.host).0)),
+    member(0, "getPort", &[U], Ty::String, |call| text(call, |url| host_and_port(&url.host).1)),
+    member(0, "getEscapedPath", &[U], Ty::String, |call| text(call, |url| &url.escaped_path)),
     member(0, "getQuery", &[U], Ty::Map(&Ty::String, &LISTS), query),
 ];
 
@@ -21,6 +21,8 @@ pub(super) const OVERLOADS: &[Overload] = &[
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
     pub(super) scheme: String,
+    /// What follows the scheme where no slash does.
+    pub(super) opaque: String,
     pub(super) user: String,
     /// With the port.
     pub(super) host: String,
@@ -34,7 +36,7 @@ fn url<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     call.budget.charge_text(text.len())?;
     match go_url::parse(&text) {
         Ok(url) => Ok(Value::opaque(OpaqueValue::Url(url))),
-        Err(reason) => fault(format!("URL parse error during conversion from string: parse {:?}: {reason}", &*text)),
+        Err(reason) => fault(format!("URL parse error during conversion from string: parse {:?}: {reason}", shortened(&text))),
     }
 }
 
@@ -44,21 +46,20 @@ fn is_url<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
     Ok(Value::Bool(go_url::parse_request_uri(&text).is_ok()))
 }
 
-fn of<'a>(call: &Call<'_, 'a>) -> Option<Url> {
-    match call.argument(0) {
-        Value::Opaque(value) => match &*value {
-            OpaqueValue::Url(url) => Some(url.clone()),
+fn of<'c>(arguments: &'c [Value<'_>]) -> Option<&'c Url> {
+    match arguments.first() {
+        Some(Value::Opaque(value)) => match &**value {
+            OpaqueValue::Url(url) => Some(url),
             _ => None,
         },
         _ => None,
     }
 }
 
-fn text<'a>(call: &mut Call<'_, 'a>, part: impl Fn(&Url) -> String) -> Evaluated<'a> {
-    match of(call) {
-        Some(url) => Ok(Value::string(part(&url))),
-        None => fault("no such overload"),
-    }
+fn text<'a>(call: &mut Call<'_, 'a>, part: impl Fn(&Url) -> &str) -> Evaluated<'a> {
+    let Some(part) = of(call.arguments).map(part) else { return fault("no such overload") };
+    call.budget.charge_text(part.len())?;
+    Ok(Value::string(part))
 }
 
 /// Without brackets; the port is what is after the last colon, where that are digits.
@@ -71,7 +72,7 @@ fn host_and_port(host: &str) -> (&str, &str) {
 }
 
 fn query<'a>(call: &mut Call<'_, 'a>) -> Evaluated<'a> {
-    let Some(url) = of(call) else { return fault("no such overload") };
+    let Some(url) = of(call.arguments) else { return fault("no such overload") };
     call.budget.charge_text(url.query.len())?;
     let mut found: std::collections::BTreeMap<String, Vec<Value<'a>>> = std::collections::BTreeMap::new();
     for (key, value) in go_url::query(&url.query) {

@@ -54,6 +54,12 @@ impl Duration {
     }
 }
 
+/// Whether the text looks like `2009-02-13T23:31:30`, and without a leap second, which Go does not know.
+fn has_shape(text: &str) -> bool {
+    let fits = |(wanted, byte): (u8, u8)| if wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted };
+    text.len() == 19 && b"0000-00-00T00:00:00".iter().copied().zip(text.bytes()).all(fits) && !text.ends_with("60")
+}
+
 /// Nanoseconds of the first number and unit, and what follows.
 fn part(text: &str) -> Option<(i128, &str)> {
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
@@ -122,7 +128,7 @@ impl Timestamp {
 
     /// From RFC 3339.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let local: DateTime = text.get(..19).filter(|text| text.as_bytes().get(10) == Some(&b'T'))?.parse().ok()?;
+        let local: DateTime = text.get(..19).filter(|text| has_shape(text))?.parse().ok()?;
         let rest = text.get(19..)?;
         let (decimals, zone) = match rest.strip_prefix('.') {
             Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
@@ -130,7 +136,7 @@ impl Timestamp {
         };
         let offset = match zone {
             "Z" => 0,
-            _ if zone.starts_with(['+', '-']) && zone.len() == 6 => offset(zone)?.seconds(),
+            _ if zone.starts_with(['+', '-']) && zone.len() == 6 && zone.as_bytes().get(3) == Some(&b':') => offset(zone)?.seconds(),
             _ => return None,
         };
         let nanoseconds: u32 = format!("{decimals:0<9}").get(..9)?.parse().ok()?;
@@ -240,6 +246,16 @@ mod tests {
         }
         assert_eq!(Timestamp::parse("2009-02-13T23:31:30+02:00").unwrap().to_string(), "2009-02-13T21:31:30Z");
         for text in ["0000-01-01T00:00:00Z", "2009-02-13", "2009-02-13T23:31:30", "2009-02-13 23:31:30Z", "10000-01-01T00:00:00Z", ""] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+    }
+
+    /// As Go's `time.Parse` refuses them.
+    #[test]
+    fn timestamps_are_of_rfc_3339_without_leap_seconds() {
+        for text in
+            ["2016-12-31T23:59:60Z", "2024-01-01T00+05:30Z", "2024-01-01T000000.0Z", "2024-01-01T00:00:00+1:059", "2024-01-01T24:00:00Z"]
+        {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }
