@@ -24,8 +24,9 @@ check: ebpf ## Formatting, lints, shell scripts; minutes, no tests.
 test: check kernels control-plane ## check, then every test; in virtual machines on every kernel, and before an API server.
 	cargo test --workspace --no-fail-fast
 
-soak: ebpf kernels applications ## Tests too long for every run: real applications, floods, other releases, full nodes, a hundred deaths of the enforcer.
+soak: ebpf kernels applications ## Tests too long for every run: real applications, floods, other releases, full nodes, a hundred deaths of the enforcer, 100,000 pods.
 	cargo test --workspace --no-fail-fast --test applications --test failures --test kills --test layouts --test scale
+	PORTCULLIS_DIFFERENTIAL_PODS=100000 cargo test --package portcullis-cli --release --test differential
 
 bench: ebpf kernels ## Measures; costs in the kernel are counted in instructions, so they repeat.
 	cargo bench --workspace

@@ -155,12 +155,12 @@ pub struct ScanArgs {
     #[arg(long, value_name = "SELECTOR", conflicts_with = "namespace", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub namespace_selector: Option<String>,
 
-    /// Namespace to leave out; may be repeated. The webhook leaves out the same
-    #[arg(long, value_name = "NAMESPACE", conflicts_with = "namespace", default_value = "kube-system")]
+    /// Namespace to leave out beside kube-system; may be repeated
+    #[arg(long, value_name = "NAMESPACE", conflicts_with = "namespace", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub except_namespace: Vec<String>,
 
-    /// Scan every namespace, and leave none out
-    #[arg(long, short = 'A', conflicts_with_all = ["namespace", "namespace_selector", "except_namespace"])]
+    /// Scan kube-system, too, which the webhook is not registered for
+    #[arg(long, short = 'A', conflicts_with_all = ["namespace", "namespace_selector"])]
     pub all_namespaces: bool,
 
     /// Write a PolicyReport for whatever violates, is warned of or is excepted, and remove those that no longer hold

@@ -7,10 +7,10 @@ use portcullis_admission::{FieldPath, Standard};
 use serde_json::Value;
 
 use crate::args::CheckArgs;
-use crate::document::{self, Lines};
+use crate::document::{self, Document, Lines};
 use crate::findings::{Identity, Origin};
 use crate::judge::{self, Subject};
-use crate::source::{self, Source, SourceError};
+use crate::source::{self, Given, Source, SourceError};
 use crate::{Status, policies, report};
 
 pub use crate::findings::{CheckError, Findings};
@@ -28,7 +28,7 @@ pub fn run(args: &CheckArgs, stdin: &mut impl Read, output: &mut impl Write) -> 
             return Ok(Status::Failed);
         }
     };
-    let findings = check_by(judge, source::read(&args.paths, stdin));
+    let findings = check_given(judge, source::read(&args.paths, stdin));
     report::write(&findings, args.output, args.color, output)?;
     Ok(findings.status())
 }
@@ -48,39 +48,68 @@ pub fn check(standard: Standard, sources: Vec<Result<Source, SourceError>>) -> F
 
 /// Judges every object in the sources.
 pub fn check_by(judge: Judge, sources: Vec<Result<Source, SourceError>>) -> Findings {
+    check_given(judge, vec![Given { path: String::new(), sources }])
+}
+
+/// Judges every object of every path that was named. A path without any is an error: what was to be judged there is missing.
+pub fn check_given(judge: Judge, given: Vec<Given>) -> Findings {
     let findings = Findings::new(Origin::Files, &judge);
-    let mut check = Check { judge, findings };
-    let mut parsed = Vec::new();
-    for source in sources {
-        match source {
-            Ok(source) => match document::parse(&source.text) {
-                Ok(documents) => parsed.push((source, documents)),
-                Err(error) => check.findings.errors.push(CheckError { source: source.name, line: None, message: error.to_string() }),
-            },
-            Err(error) => check.findings.errors.push(CheckError { source: error.name.clone(), line: None, message: error.to_string() }),
-        }
-    }
+    let mut check = Check { judge, findings, objects: 0 };
+    let given: Vec<(String, Vec<Parsed>)> = given.into_iter().map(|given| (given.path, check.parse(given.sources))).collect();
     // Policies look at namespaces wherever they are written.
-    for document in parsed.iter().flat_map(|(_, documents)| documents) {
+    for document in given.iter().flat_map(|(_, parsed)| parsed).flat_map(|parsed| &parsed.documents) {
         check.judge.learn(&document.value);
     }
-    for (source, documents) in &parsed {
-        documents.iter().for_each(|document| check.check_object(source, &document.value, &document.lines, None));
+    for (path, parsed) in &given {
+        check.check_path(path, parsed);
     }
-    let mut findings = check.findings;
-    if findings.workloads.is_empty() && findings.errors.is_empty() && findings.others == 0 {
-        findings.errors.push(CheckError { source: String::new(), line: None, message: "no manifests found".to_owned() });
-    }
-    findings
+    check.findings
+}
+
+/// A text that could be read; nothing is in it where it could not, and then that was told.
+struct Parsed {
+    source: Option<Source>,
+    documents: Vec<Document>,
 }
 
 /// What is being found.
 struct Check {
     judge: Judge,
     findings: Findings,
+    /// How many objects were seen, judged or not, but for lists.
+    objects: usize,
 }
 
 impl Check {
+    fn parse(&mut self, sources: Vec<Result<Source, SourceError>>) -> Vec<Parsed> {
+        sources.into_iter().map(|source| self.parse_one(source)).collect()
+    }
+
+    fn parse_one(&mut self, source: Result<Source, SourceError>) -> Parsed {
+        let (name, message) = match source {
+            Ok(source) => match document::parse(&source.text) {
+                Ok(documents) => return Parsed { source: Some(source), documents },
+                Err(error) => (source.name, error.to_string()),
+            },
+            Err(error) => (error.name.clone(), error.to_string()),
+        };
+        self.findings.errors.push(CheckError { source: name, line: None, message });
+        Parsed { source: None, documents: Vec::new() }
+    }
+
+    /// Everything that one path led to.
+    fn check_path(&mut self, path: &str, parsed: &[Parsed]) {
+        let (objects, errors) = (self.objects, self.findings.errors.len());
+        for Parsed { source, documents } in parsed {
+            let Some(source) = source else { continue };
+            documents.iter().for_each(|document| self.check_object(source, &document.value, &document.lines, None));
+        }
+        let is_told = parsed.iter().any(|parsed| parsed.source.is_none()) || self.findings.errors.len() > errors;
+        if self.objects == objects && !is_told {
+            self.findings.errors.push(CheckError { source: path.to_owned(), line: None, message: "no manifests found".to_owned() });
+        }
+    }
+
     fn check_object(&mut self, source: &Source, object: &Value, lines: &Lines, list: Option<&Identity>) {
         let Some(identity) = Identity::of(object, list) else {
             // A folder may hold other YAML, such as a chart's values; a file that was named has to be manifests.
@@ -99,8 +128,9 @@ impl Check {
             }
             return;
         }
+        self.objects = self.objects.saturating_add(1);
         let subject = Subject { source: &source.name, identity: &identity, object, lines };
-        let judgement = self.judge.judge(subject, &judge::request(&identity, object));
+        let judgement = self.judge.judge(subject, &self.judge.request(&identity, object));
         if judgement.judged.is_none() && judgement.errors.is_empty() {
             self.findings.others = self.findings.others.saturating_add(1);
         }

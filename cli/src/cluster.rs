@@ -2,6 +2,7 @@
 //!
 //! They talk to the API server alone, as whoever the kubeconfig says, so that they work when nothing of Portcullis does.
 
+use std::ffi::OsStr;
 use std::future::Future;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -18,8 +19,8 @@ use thiserror::Error;
 
 use crate::Status;
 
-/// How long a whole command may take. One that waits for pods to end adds to it.
-const TIMEOUT: Duration = Duration::from_secs(120);
+/// How long the API server may take to answer one request. A command as a whole takes as long as it has requests.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Which cluster.
 #[derive(Debug, ClapArgs)]
@@ -90,55 +91,78 @@ pub enum ClusterError {
     TimedOut(&'static str),
 }
 
+/// In place of an answer.
+#[derive(Debug, Error)]
+#[error("the API server gives no answer within {} s", .0.as_secs())]
+struct NoAnswer(Duration);
+
+/// What a command did.
+pub(crate) trait Report: Serialize {
+    /// For people.
+    fn text(&self) -> String;
+
+    /// What could not be done beside; where there is any, the command failed.
+    fn failures(&self) -> &[String];
+}
+
 pub(crate) fn cannot(action: impl Into<String>) -> impl FnOnce(kube::Error) -> ClusterError {
     let action = action.into();
     move |source| ClusterError::Api { action, source: Box::new(source) }
+}
+
+/// The answer to one request, if it comes in time.
+pub(crate) async fn answered<R>(request: impl Future<Output = kube::Result<R>>) -> kube::Result<R> {
+    within(TIMEOUT, request).await
+}
+
+async fn within<R>(bound: Duration, request: impl Future<Output = kube::Result<R>>) -> kube::Result<R> {
+    tokio::time::timeout(bound, request).await.unwrap_or_else(|_| Err(kube::Error::Service(Box::new(NoAnswer(bound)))))
 }
 
 /// Runs a command to its end and writes its report.
 ///
 /// # Errors
 /// The report cannot be written. That the command failed is a status.
-pub(crate) fn run<R: Serialize>(
+pub(crate) fn run<R: Report>(
     args: &ClusterArgs,
     output: &mut impl Write,
     command: impl AsyncFnOnce(Client) -> Result<R, ClusterError>,
-    text: impl FnOnce(&R) -> String,
 ) -> io::Result<Status> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let outcome = runtime.block_on(in_time(async { command(client(&args.name).await?).await }));
-    match outcome {
-        Ok(report) => {
-            match args.output {
-                ReportFormat::Text => output.write_all(text(&report).as_bytes())?,
-                ReportFormat::Json => {
-                    serde_json::to_writer_pretty(&mut *output, &report)?;
-                    writeln!(output)?;
-                }
-            }
-            Ok(Status::Passed)
-        }
+    let report = match runtime.block_on(async { command(client(&args.name).await?).await }) {
+        Ok(report) => report,
         Err(error) => {
             eprintln!("portcullis: {error}");
-            Ok(Status::Failed)
+            return Ok(Status::Failed);
+        }
+    };
+    match args.output {
+        ReportFormat::Text => output.write_all(report.text().as_bytes())?,
+        ReportFormat::Json => {
+            serde_json::to_writer_pretty(&mut *output, &report)?;
+            writeln!(output)?;
         }
     }
+    report.failures().iter().for_each(|failure| eprintln!("portcullis: {failure}"));
+    Ok(if report.failures().is_empty() { Status::Passed } else { Status::Failed })
 }
 
-async fn in_time<R>(command: impl Future<Output = Result<R, ClusterError>>) -> Result<R, ClusterError> {
-    tokio::time::timeout(TIMEOUT, command).await.unwrap_or(Err(ClusterError::TimedOut("the API server does not answer")))
-}
-
-/// A client for the cluster that the arguments name; where they name none and there is no kubeconfig, for the one that this runs in.
+/// A client for the cluster that the arguments name; where nobody names any and there is no kubeconfig, for the one that this runs in.
 pub(crate) async fn client(name: &ClusterName) -> Result<Client, ClusterError> {
     let config = match &name.kubeconfig {
         Some(path) => with_context(Kubeconfig::read_from(path)?, name).await?,
         None => match Kubeconfig::read() {
             Ok(kubeconfig) => with_context(kubeconfig, name).await?,
+            Err(error) if is_named(name, std::env::var_os("KUBECONFIG").as_deref()) => return Err(error.into()),
             Err(error) => Config::incluster().map_err(|_| error)?,
         },
     };
     Client::try_from(config).map_err(|error| ClusterError::Client(Box::new(error)))
+}
+
+/// Whether somebody means a cluster of a kubeconfig: then no other will do, that of this pod neither.
+fn is_named(name: &ClusterName, variable: Option<&OsStr>) -> bool {
+    name.context.is_some() || variable.is_some_and(|paths| !paths.is_empty())
 }
 
 async fn with_context(kubeconfig: Kubeconfig, name: &ClusterName) -> Result<Config, KubeconfigError> {
@@ -177,4 +201,23 @@ impl Kind {
 /// Objects that belong to Portcullis.
 pub(crate) fn ours() -> ListParams {
     ListParams::default().labels(&format!("{PART_OF_LABEL}={PART_OF}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cluster_of_the_pod_is_not_taken_for_one_that_was_named() {
+        let name = |context: Option<&str>| ClusterName { kubeconfig: None, context: context.map(str::to_owned) };
+        assert!(!is_named(&name(None), None) && !is_named(&name(None), Some(OsStr::new(""))));
+        assert!(is_named(&name(Some("production")), None) && is_named(&name(None), Some(OsStr::new("/nonexistent"))));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_not_answered_ends_and_says_so() {
+        let never = std::future::pending::<kube::Result<()>>();
+        let error = within(Duration::ZERO, never).await.map_err(cannot("list the pods")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot list the pods: ServiceError: the API server gives no answer within 0 s");
+    }
 }

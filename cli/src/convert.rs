@@ -1,8 +1,11 @@
 //! `portcullis convert`: policies as Kubernetes' own, with what is lost said on standard error.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use portcullis_admission::policy::export;
+use portcullis_api::registration::{PART_OF, PART_OF_LABEL};
 use portcullis_api::{PolicyResource, admission_policy, policy_exception, policy_report, workload_profile};
 use serde::Serialize;
 
@@ -44,7 +47,11 @@ pub fn run(args: &ConvertArgs, output: &mut impl Write) -> io::Result<Status> {
         writeln!(output, "---")?;
         write_document(&binding, output)?;
     }
-    Ok(if first && status == Status::Passed { Status::Failed } else { status })
+    if first && status == Status::Passed {
+        eprintln!("portcullis: no AdmissionPolicy found: there is nothing to convert in {}", listed(&args.paths));
+        return Ok(Status::Failed);
+    }
+    Ok(status)
 }
 
 /// Writes the definitions of the resources, as one file.
@@ -56,7 +63,7 @@ pub fn write_definitions(args: &DefinitionsArgs, output: &mut impl Write) -> io:
         policy_report::definitions().to_vec()
     } else {
         let own = [admission_policy::crd(), policy_exception::crd(), workload_profile::crd()];
-        own.into_iter().map(serde_json::to_value).collect::<Result<_, _>>()?
+        own.into_iter().map(labelled).map(serde_json::to_value).collect::<Result<_, _>>()?
     };
     for (index, definition) in definitions.iter().enumerate() {
         if index > 0 {
@@ -65,6 +72,16 @@ pub fn write_definitions(args: &DefinitionsArgs, output: &mut impl Write) -> io:
         write_document(definition, output)?;
     }
     Ok(Status::Passed)
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// Ours, so that `portcullis uninstall --crds` finds it.
+fn labelled(mut definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    definition.metadata.labels.get_or_insert_default().insert(PART_OF_LABEL.to_owned(), PART_OF.to_owned());
+    definition
 }
 
 fn write_document(document: &impl Serialize, output: &mut impl Write) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! What a judgement of many objects comes to: whatever they come from, and whatever the report looks like.
 
 use portcullis_admission::policy::{PolicyViolation, Waiver};
+use portcullis_admission::review::StatusReason;
 use portcullis_admission::{Standard, Violation};
 use serde_json::Value;
 
@@ -114,6 +115,11 @@ impl LocatedPolicyViolation {
         format!("{}:{}", self.violation.policy, self.violation.control)
     }
 
+    /// Whether it is no violation, but a policy that could not be evaluated. A validation may be called `error`, but none has this reason.
+    pub fn is_error(&self) -> bool {
+        self.violation.reason == StatusReason::InternalError
+    }
+
     /// What becomes of it, in a word.
     pub fn effect(&self) -> &'static str {
         use portcullis_api::admission_policy::Action;
@@ -151,7 +157,8 @@ impl Findings {
 
     /// What the shell is told.
     pub fn status(&self) -> Status {
-        if !self.errors.is_empty() {
+        let is_unjudged = |judged: &Judged| judged.policies.iter().any(LocatedPolicyViolation::is_error);
+        if !self.errors.is_empty() || self.workloads.iter().any(is_unjudged) {
             Status::Failed
         } else if self.violating() > 0 {
             Status::Violated

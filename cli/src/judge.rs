@@ -7,41 +7,16 @@ use std::fmt;
 
 use jiff::Timestamp;
 use portcullis_admission::policy::{PolicyOutcome, PolicySet, Surroundings};
-use portcullis_admission::review::{GroupVersionKind, GroupVersionResource, Operation};
 use portcullis_admission::{AdmissionRequest, FieldPath, Level, NamespaceStandards, Standard, Standards, Version, Workload, evaluate};
 use serde_json::{Value, json};
 
 use crate::document::Lines;
 use crate::findings::{CheckError, Identity, Judged, locate, locate_policy};
 
-/// The namespace of what names none, as with `kubectl`.
-const DEFAULT_NAMESPACE: &str = "default";
+mod request;
 
-/// The kinds of Kubernetes that are in no namespace, by their API group.
-const CLUSTER_SCOPED: [(&str, &str); 22] = [
-    ("", "Namespace"),
-    ("", "Node"),
-    ("", "PersistentVolume"),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"),
-    ("apiregistration.k8s.io", "APIService"),
-    ("certificates.k8s.io", "CertificateSigningRequest"),
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema"),
-    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"),
-    ("networking.k8s.io", "IngressClass"),
-    ("node.k8s.io", "RuntimeClass"),
-    ("policy", "PodSecurityPolicy"),
-    ("rbac.authorization.k8s.io", "ClusterRole"),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
-    ("scheduling.k8s.io", "PriorityClass"),
-    ("storage.k8s.io", "CSIDriver"),
-    ("storage.k8s.io", "StorageClass"),
-];
+use request::{Definitions, is_namespace};
+pub(crate) use request::{request, request_for};
 
 /// The standard where nobody names one: that of the webhook.
 pub(crate) const DEFAULT: Standard = Standard { level: Level::Baseline, version: Version::Latest };
@@ -64,6 +39,8 @@ pub struct Judge {
     policies: PolicySet,
     /// Namespaces that are among the objects, or that an API server has.
     namespaces: BTreeMap<String, Value>,
+    /// Those among the objects.
+    definitions: Definitions,
     now: Timestamp,
 }
 
@@ -108,8 +85,8 @@ impl Judge {
         Self::by(standard.map_or(By::Nothing, By::Standard), policies, now)
     }
 
-    pub(crate) const fn by(by: By, policies: PolicySet, now: Timestamp) -> Self {
-        Self { by, policies, namespaces: BTreeMap::new(), now }
+    pub(crate) fn by(by: By, policies: PolicySet, now: Timestamp) -> Self {
+        Self { by, policies, namespaces: BTreeMap::new(), definitions: Definitions::default(), now }
     }
 
     /// The standard, if all objects are judged by one.
@@ -138,7 +115,7 @@ impl Judge {
     pub(crate) fn judge(&self, subject: Subject<'_>, request: &AdmissionRequest) -> Judgement {
         let Subject { source, identity, object, lines } = subject;
         let mut errors = Vec::new();
-        if identity.api_version == "v1" && identity.kind == "Namespace" {
+        if is_namespace(identity) {
             errors = label_errors(subject);
         }
         let asked = self.ask(request);
@@ -162,6 +139,7 @@ impl Judge {
             }
         }
         let outcome = asked.unwrap_or_default();
+        errors.extend(unanswered(subject, outcome.ignored_failures));
         let judged = Judged {
             source: source.to_owned(),
             identity: identity.clone(),
@@ -174,12 +152,18 @@ impl Judge {
         Judgement { judged: Some(judged), errors }
     }
 
-    /// Takes note of a namespace, wherever in a list it is.
+    /// The request that would create an object.
+    pub(crate) fn request(&self, identity: &Identity, object: &Value) -> AdmissionRequest {
+        self.definitions.request(identity, object)
+    }
+
+    /// Takes note of a namespace or a definition, wherever in a list it is.
     pub(crate) fn learn(&mut self, object: &Value) {
         let is = |field: &str, value: &str| object.get(field).and_then(Value::as_str) == Some(value);
         for item in object.get("items").and_then(Value::as_array).into_iter().flatten() {
             self.learn(item);
         }
+        self.definitions.learn(object);
         let name = object.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str);
         if let Some(name) = name.filter(|_| is("apiVersion", "v1") && is("kind", "Namespace")) {
             self.namespaces.insert(name.to_owned(), object.clone());
@@ -198,6 +182,20 @@ impl Judge {
     }
 }
 
+/// What policies that fail open could not say, though the webhook would let it pass: here nobody asks again.
+fn unanswered(subject: Subject<'_>, failures: usize) -> Option<CheckError> {
+    let Subject { source, identity, lines, .. } = subject;
+    let failed = match failures {
+        0 => return None,
+        1 => "1 evaluation".to_owned(),
+        _ => format!("{failures} evaluations"),
+    };
+    let message = format!(
+        "cannot judge {identity}: {failed} of policies with failurePolicy Ignore failed, so it would be admitted; with Fail it is told which and why"
+    );
+    Some(CheckError { source: source.to_owned(), line: lines.of(&FieldPath::default()), message })
+}
+
 /// A namespace whose labels cannot be read is refused by the webhook.
 fn label_errors(subject: Subject<'_>) -> Vec<CheckError> {
     let Subject { source, identity, object, lines } = subject;
@@ -212,67 +210,7 @@ fn label_errors(subject: Subject<'_>) -> Vec<CheckError> {
     }
 }
 
-/// The request that would create an object.
-pub(crate) fn request(identity: &Identity, object: &Value) -> AdmissionRequest {
-    let group = identity.api_version.split_once('/').map_or("", |(group, _)| group);
-    let namespaced = !CLUSTER_SCOPED.contains(&(group, identity.kind.as_str()));
-    let namespace = match (namespaced, identity.namespace.as_str()) {
-        (false, _) => "",
-        (true, "") => DEFAULT_NAMESPACE,
-        (true, named) => named,
-    };
-    let resource = Workload::of_kind(&identity.api_version, &identity.kind).map(|workload| workload.resource.to_owned());
-    let resource = resource.unwrap_or_else(|| plural(&identity.kind));
-    request_for(identity, object, namespace, resource)
-}
-
-/// The request that would create an object of a resource in a namespace; empty for what is in none.
-pub(crate) fn request_for(identity: &Identity, object: &Value, namespace: &str, resource: String) -> AdmissionRequest {
-    let (group, version) = identity.api_version.split_once('/').unwrap_or(("", &identity.api_version));
-    AdmissionRequest {
-        uid: "check".to_owned(),
-        kind: GroupVersionKind { group: group.to_owned(), version: version.to_owned(), kind: identity.kind.clone() },
-        resource: GroupVersionResource { group: group.to_owned(), version: version.to_owned(), resource },
-        name: object.get("metadata").and_then(|metadata| metadata.get("name")).and_then(Value::as_str).unwrap_or_default().to_owned(),
-        namespace: namespace.to_owned(),
-        operation: Operation::Create,
-        object: Some(object.clone()),
-        ..AdmissionRequest::default()
-    }
-}
-
 /// A namespace of which nothing but the name is known.
 pub(crate) fn namespace(name: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}})
-}
-
-/// The plural of a kind, as Kubernetes guesses it where nobody tells.
-fn plural(kind: &str) -> String {
-    let kind = kind.to_lowercase();
-    match kind.as_str() {
-        "endpoints" => kind,
-        _ if kind.ends_with('s') => format!("{kind}es"),
-        _ if kind.ends_with('y') && !kind.ends_with("ay") && !kind.ends_with("ey") => {
-            format!("{}ies", kind.strip_suffix('y').unwrap_or(&kind))
-        }
-        _ => format!("{kind}s"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plurals_are_those_that_kubernetes_guesses() {
-        for (kind, expected) in [
-            ("Service", "services"),
-            ("Ingress", "ingresses"),
-            ("NetworkPolicy", "networkpolicies"),
-            ("Gateway", "gateways"),
-            ("Endpoints", "endpoints"),
-        ] {
-            assert_eq!(plural(kind), expected);
-        }
-    }
 }

@@ -26,6 +26,7 @@ pub mod document;
 pub mod explain;
 pub mod findings;
 pub mod judge;
+pub mod output;
 pub mod policies;
 pub mod report;
 pub mod scan;

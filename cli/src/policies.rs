@@ -41,13 +41,17 @@ pub const SHIPPED: &[Shipped] = shipped![
     "service-account-token",
 ];
 
+/// What to say where files were named to judge by, and nothing would be judged.
+const NO_POLICY: &str = "no policies found: the files hold no policy, or exceptions and parameters alone; name one with an AdmissionPolicy, or with a \
+     ValidatingAdmissionPolicy and its binding";
+
 /// Reads every policy, exception and parameter of the files, and of the files in the folders. A folder's cases are not read.
 ///
 /// # Errors
 /// Every problem of every file.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicyResource>, Vec<String>> {
     let (mut resources, mut problems) = (Vec::new(), Vec::new());
-    for source in source::read(paths, &mut io::empty()) {
+    for source in source::read(paths, &mut io::empty()).into_iter().flat_map(|given| given.sources) {
         match source {
             Ok(source) if !source.named && Path::new(&source.name).file_name().is_some_and(|name| name == CASES) => {}
             Ok(source) => match load_policies(&source.name, &source.text) {
@@ -66,12 +70,31 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicyResource>, Vec<String>> {
 /// Every problem of every file and of every expression.
 pub fn load(paths: &[PathBuf], now: Timestamp) -> Result<Library, Vec<String>> {
     let resources = read(paths)?;
-    if !paths.is_empty() && resources.is_empty() {
-        return Err(vec!["no policies found".to_owned()]);
-    }
+    let mut problems = unbound(&resources);
     let library = Library::of_files(resources, now);
-    let problems = problems(&library);
+    problems.extend(self::problems(&library));
+    if problems.is_empty() && !paths.is_empty() && library.snapshot().is_empty() {
+        problems.push(NO_POLICY.to_owned());
+    }
     if problems.is_empty() { Ok(library) } else { Err(problems) }
+}
+
+/// Kubernetes' own policies that no binding among the files puts in force: whoever names them means them to judge.
+pub(crate) fn unbound(resources: &[PolicyResource]) -> Vec<String> {
+    let is_bound = |name: &str| {
+        resources.iter().any(|resource| matches!(resource, PolicyResource::Binding(binding) if binding.spec.policy_name == name))
+    };
+    let names = resources.iter().filter_map(|resource| match resource {
+        PolicyResource::Validating(policy) => Some(policy.metadata.name.as_deref().unwrap_or_default()),
+        _ => None,
+    });
+    let message = |name| {
+        format!(
+            "ValidatingAdmissionPolicy {name}: not in force: no binding among the files is for it; add a ValidatingAdmissionPolicyBinding with \
+             spec.policyName: {name}"
+        )
+    };
+    names.filter(|name| !is_bound(name)).map(message).collect()
 }
 
 /// What is wrong with policies that could be read.

@@ -12,8 +12,8 @@
 //! An object is forgotten once it was judged; what is kept is its name and what is wrong with it. So the memory that a scan takes is that of one page
 //! and of the report. Every request is bounded in time, the scan as a whole is not: it takes as long as the cluster is big.
 //!
-//! A kind that cannot be listed is an error of the report, exit status 2, and the others are judged. What makes the scan as a whole meaningless ends it:
-//! no API server, a namespace that is not there, policies that cannot be had.
+//! A kind that cannot be listed is an error of the report, exit status 2, and the others are judged; so is a PolicyReport that cannot be written. What
+//! makes the scan as a whole meaningless ends it: no API server, a namespace that is not there, policies that cannot be had.
 
 use std::io::{self, Write};
 
@@ -94,8 +94,10 @@ async fn scan(args: &ScanArgs) -> Result<Findings, ScanError> {
     let (kinds, unknown) = kinds::of(&client, &coverage).await?;
     let mut findings = Findings::new(Origin::Cluster, &judge);
     findings.errors.extend(problems.into_iter().chain(unknown));
-    let mut scan = Scan { client, judge, findings, publisher };
-    scan.all(&namespaces, &kinds).await?;
+    let is_partial = !findings.errors.is_empty();
+    let mut scan = Scan { client, judge, findings, publisher, is_partial };
+    scan.all(&namespaces, &kinds).await;
+    scan.finish(&namespaces).await;
     Ok(scan.findings)
 }
 
@@ -117,34 +119,39 @@ struct Scan {
     judge: Judge,
     findings: Findings,
     publisher: Option<Publisher>,
+    /// Whether something was not looked at or not written, so that what an earlier scan said may still hold. An object that was looked at and could
+    /// not be judged is not such: its report says so.
+    is_partial: bool,
 }
 
 impl Scan {
-    async fn all(&mut self, namespaces: &Namespaces, kinds: &[Kind]) -> Result<(), ScanError> {
+    async fn all(&mut self, namespaces: &Namespaces, kinds: &[Kind]) {
         namespaces.objects().for_each(|namespace| self.judge.learn(namespace));
         let kind = Kind::namespaces();
         for namespace in namespaces.objects() {
-            self.one(&kind, namespace.clone()).await?;
+            self.one(&kind, namespace.clone()).await;
         }
         for kind in kinds {
             // What is in no namespace is in none of those that were named.
             if namespaces.are_all() {
-                self.kind(kind, namespaces, None).await?;
+                self.kind(kind, namespaces, None).await;
             } else if kind.namespaced {
                 for name in namespaces.names() {
-                    self.kind(kind, namespaces, Some(name)).await?;
+                    self.kind(kind, namespaces, Some(name)).await;
                 }
             }
         }
-        if let Some(publisher) = &mut self.publisher {
-            let complete = self.findings.errors.is_empty();
-            publisher.finish(namespaces, complete).await?;
+    }
+
+    async fn finish(&mut self, namespaces: &Namespaces) {
+        let Some(publisher) = &mut self.publisher else { return };
+        if let Err(error) = publisher.finish(namespaces, !self.is_partial).await {
+            self.miss(format!("apis/{}/{}", REPORTS.group, REPORTS.version), error.to_string());
         }
-        Ok(())
     }
 
     /// All objects of a kind, in one namespace or everywhere.
-    async fn kind(&mut self, kind: &Kind, namespaces: &Namespaces, namespace: Option<&str>) -> Result<(), ScanError> {
+    async fn kind(&mut self, kind: &Kind, namespaces: &Namespaces, namespace: Option<&str>) {
         let mut pages = Pages::of(kind.api(&self.client, namespace));
         loop {
             match pages.next().await {
@@ -152,48 +159,53 @@ impl Scan {
                     for object in page {
                         let namespace = object.metadata.namespace.as_deref();
                         if namespace.is_none_or(|namespace| namespaces.has(namespace)) {
-                            self.object(kind, object).await?;
+                            self.object(kind, object).await;
                         }
                     }
                 }
-                Ok(None) => return Ok(()),
+                Ok(None) => return,
                 Err(error) => {
                     let place = namespace.map(|namespace| format!(" of the namespace {namespace}")).unwrap_or_default();
                     let message = format!("cannot list {}{place}: {error}", kind.qualified());
-                    self.findings.errors.push(CheckError { source: kind.path(namespace.unwrap_or_default(), ""), line: None, message });
-                    return Ok(());
+                    return self.miss(kind.path(namespace.unwrap_or_default(), ""), message);
                 }
             }
         }
     }
 
-    async fn object(&mut self, kind: &Kind, object: DynamicObject) -> Result<(), ScanError> {
+    async fn object(&mut self, kind: &Kind, object: DynamicObject) {
         match kind.value(&object) {
             Ok(value) => self.one(kind, value).await,
             Err(error) => {
                 let (namespace, name) = (object.metadata.namespace.unwrap_or_default(), object.metadata.name.unwrap_or_default());
                 let message = format!("cannot read {} {name:?}: {error}", kind.qualified());
-                self.findings.errors.push(CheckError { source: kind.path(&namespace, &name), line: None, message });
-                Ok(())
+                self.miss(kind.path(&namespace, &name), message);
             }
         }
     }
 
     /// Judges an object, and reports it.
-    async fn one(&mut self, kind: &Kind, object: Value) -> Result<(), ScanError> {
-        let Some(identity) = Identity::of(&object, None) else { return Ok(()) };
+    async fn one(&mut self, kind: &Kind, object: Value) {
+        let Some(identity) = Identity::of(&object, None) else { return };
         let source = kind.path(&identity.namespace, &identity.name);
         // The API server asks about a Namespace as if it were in itself.
         let namespace = if kind.is_namespaces() { &identity.name } else { &identity.namespace };
         let request = judge::request_for(&identity, &object, namespace, kind.resource.plural.clone());
         let subject = Subject { source: &source, identity: &identity, object: &object, lines: &Lines::UNKNOWN };
         let judgement = self.judge.judge(subject, &request);
-        if let Some(publisher) = &mut self.publisher {
-            publisher.publish(&identity, &object, &judgement).await?;
+        if let Some(publisher) = &mut self.publisher
+            && let Err(message) = publisher.publish(&identity, &object, &judgement).await
+        {
+            self.miss(source, message);
         }
         let Judgement { judged, errors } = judgement;
         self.findings.workloads.extend(judged);
         self.findings.errors.extend(errors);
-        Ok(())
+    }
+
+    /// Something that was not looked at, or not written.
+    fn miss(&mut self, source: String, message: String) {
+        self.is_partial = true;
+        self.findings.errors.push(CheckError { source, line: None, message });
     }
 }

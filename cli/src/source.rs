@@ -32,20 +32,31 @@ pub struct SourceError {
 const STDIN: &str = "-";
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// Reads everything that the paths name.
-pub fn read(paths: &[PathBuf], stdin: &mut impl Read) -> Vec<Result<Source, SourceError>> {
-    let mut sources = Vec::new();
-    for path in paths {
-        if path.as_os_str() == STDIN {
-            let mut text = String::new();
-            let read = stdin.read_to_string(&mut text);
-            sources.push(named(STDIN, true, read.map(|_| text)));
-        } else if path.is_dir() {
-            walk(path, &mut sources);
-        } else {
-            sources.push(named(path, true, fs::read_to_string(path)));
-        }
+/// A path that was named, and what it leads to.
+#[derive(Debug)]
+pub struct Given {
+    /// The path, as it was given; `-` for standard input.
+    pub path: String,
+    /// Every text there; none where a folder has no file that could hold manifests.
+    pub sources: Vec<Result<Source, SourceError>>,
+}
+
+/// Reads everything that the paths name, path by path.
+pub fn read(paths: &[PathBuf], stdin: &mut impl Read) -> Vec<Given> {
+    paths.iter().map(|path| Given { path: path.display().to_string(), sources: sources(path, stdin) }).collect()
+}
+
+fn sources(path: &Path, stdin: &mut impl Read) -> Vec<Result<Source, SourceError>> {
+    if path.as_os_str() == STDIN {
+        let mut text = String::new();
+        let read = stdin.read_to_string(&mut text);
+        return vec![named(STDIN, true, read.map(|_| text))];
     }
+    if !path.is_dir() {
+        return vec![named(path, true, fs::read_to_string(path))];
+    }
+    let mut sources = Vec::new();
+    walk(path, &mut sources);
     sources
 }
 
@@ -96,14 +107,14 @@ mod tests {
             fs::write(root.join(name), name).unwrap();
         }
         std::os::unix::fs::symlink(root, root.join("b/again")).unwrap();
-        let found: Vec<String> = read(&[root.to_owned()], &mut io::empty()).into_iter().map(|source| source.unwrap().text).collect();
+        let found: Vec<String> = sources(root, &mut io::empty()).into_iter().map(|source| source.unwrap().text).collect();
         assert_eq!(found, ["a.yaml", "b/2.yml", "b/c/3.json", "z.yaml"]);
     }
 
     #[test]
     fn reads_standard_input_and_tells_what_it_cannot_read() {
-        let sources = read(&[PathBuf::from("-"), PathBuf::from("/nonexistent/x.yaml")], &mut "text".as_bytes());
-        assert_eq!(sources[0].as_ref().unwrap().text, "text");
-        assert!(sources[1].as_ref().unwrap_err().to_string().starts_with("cannot read /nonexistent/x.yaml: "));
+        let given = read(&[PathBuf::from("-"), PathBuf::from("/nonexistent/x.yaml")], &mut "text".as_bytes());
+        assert_eq!((given[0].path.as_str(), given[0].sources[0].as_ref().unwrap().text.as_str()), ("-", "text"));
+        assert!(given[1].sources[0].as_ref().unwrap_err().to_string().starts_with("cannot read /nonexistent/x.yaml: "));
     }
 }

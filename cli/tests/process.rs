@@ -62,6 +62,53 @@ fn checks_folders_and_reports_in_every_format_without_colours_when_piped() {
 }
 
 #[test]
+fn what_is_told_the_shell_does_not_depend_on_who_reads_the_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.yaml");
+    fs::write(&path, BAD).unwrap();
+    for (arguments, status) in [(&["check"][..], 1), (&["check", "-o", "json"], 1), (&["check", "--pod-security", "privileged"], 0)] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let mut child = command.args(arguments).args([&path, &path]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Nobody reads: the first write finds the pipe closed.
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr).as_str()), (Some(status), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_path_without_any_manifest_fails_beside_others_that_have_some() {
+    let folder = tempfile::tempdir().unwrap();
+    let (deploy, rendered) = (folder.path().join("deploy"), folder.path().join("rendered"));
+    [&deploy, &rendered].into_iter().for_each(|path| fs::create_dir(path).unwrap());
+    fs::write(deploy.join("good.yaml"), GOOD).unwrap();
+    let (deploy, rendered) = (deploy.to_str().unwrap(), rendered.to_str().unwrap());
+    assert_eq!(portcullis(&["check", deploy], "").status.code(), Some(0));
+    let output = portcullis(&["check", deploy, rendered], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stdout).contains(&format!("{rendered}: error: no manifests found")), "{}", text(&output.stdout));
+}
+
+#[test]
+fn files_by_which_nothing_would_be_judged_are_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, policies) = (folder.path().join("policy.yaml"), format!("{POLICIES}/no-latest-tag/policy.yaml"));
+    let converted = text(&portcullis(&["convert", &policies], "").stdout);
+    let unbound = converted.split("---\n").next().unwrap();
+    let parameter = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: limits}\n";
+    for (file, expected) in [
+        (unbound, "portcullis: ValidatingAdmissionPolicy no-latest-tag: not in force: no binding among the files is for it; add a"),
+        (parameter, "portcullis: no policies found: the files hold no policy, or exceptions and parameters alone"),
+        ("# nothing\n", "portcullis: no policies found"),
+    ] {
+        fs::write(&path, file).unwrap();
+        let output = portcullis(&["check", "--policy", path.to_str().unwrap(), "-"], GOOD);
+        assert_eq!(output.status.code(), Some(2), "{file}");
+        assert!(text(&output.stderr).starts_with(expected), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn explains_checks() {
     let output = portcullis(&["explain", "hostNamespaces"], "");
     assert_eq!(output.status.code(), Some(0));
@@ -153,6 +200,10 @@ fn converts_what_kubernetes_can_have_and_says_what_is_lost() {
     let none = portcullis(&["convert", &format!("{POLICIES}/pod-security-baseline/policy.yaml")], "");
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("spec.podSecurity: "), "{}", text(&none.stderr));
+    let nothing = portcullis(&["convert", path.to_str().unwrap()], "");
+    assert_eq!(nothing.status.code(), Some(2));
+    let expected = format!("portcullis: no AdmissionPolicy found: there is nothing to convert in {}\n", path.display());
+    assert_eq!(text(&nothing.stderr), expected);
 }
 
 #[test]
@@ -161,6 +212,7 @@ fn writes_the_definitions_of_all_resources() {
     for name in ["admissionpolicies.portcullis.dev", "policyexceptions.portcullis.dev", "workloadprofiles.portcullis.dev"] {
         assert!(output.contains(&format!("name: {name}\n")), "{name}\n{output:.400}");
     }
+    assert_eq!(output.matches("app.kubernetes.io/part-of: portcullis\n").count(), 3, "uninstall --crds finds them by it");
     let reports = text(&portcullis(&["definitions", "--policy-reports"], "").stdout);
     for name in ["policyreports.wgpolicyk8s.io", "clusterpolicyreports.wgpolicyk8s.io"] {
         assert!(reports.contains(&format!("name: {name}\n")) && !output.contains(name), "{name}\n{reports:.400}");

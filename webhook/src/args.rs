@@ -47,7 +47,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub health_listen: SocketAddr,
 
-    /// Certificates, PEM, of which one has to have signed the caller's; without it anybody may call
+    /// Certificates, PEM, of which one has to have signed the caller's; read again when it changes; without it anybody may call
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
 

@@ -27,8 +27,9 @@
 //! certificates that have ended by others' clocks.
 //!
 //! A Secret that is gone, or whose contents cannot be used, is replaced: the certificates that are in use would fail with the next renewal anyway, and
-//! nobody else writes it. The reason is told, for the log. Who replaces it remembers which authority signed its certificate, and has it trusted on as the
-//! previous one; all replicas sign anew only once the new one has had the time to get around. To have it distrusted at once, restart them as well.
+//! nobody else writes it. The reason is told, for the log. Who replaces it has those trusted on, as previous ones, that are published and that signed its
+//! own certificate, if it has one: other replicas serve with certificates of theirs. All sign anew only once the new one has had the time to get around.
+//! To have the previous ones distrusted at once, take their key out of the Secret once all replicas have signed anew.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -41,6 +42,7 @@ mod pem;
 pub use issue::{IssueError, Leaf};
 pub use pem::CaCertificate;
 use pem::PrivateKey;
+pub(crate) use pem::certificates;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an authority is valid.
@@ -58,6 +60,10 @@ const CURRENT_KEY: &str = "ca.key";
 const NEXT_CERTIFICATE: &str = "next-ca.crt";
 const NEXT_KEY: &str = "next-ca.key";
 const PREVIOUS_CERTIFICATE: &str = "previous-ca.crt";
+/// All of them. A Secret may have others, which are not ours.
+pub const KEYS: [&str; 5] = [CURRENT_CERTIFICATE, CURRENT_KEY, NEXT_CERTIFICATE, NEXT_KEY, PREVIOUS_CERTIFICATE];
+/// So many previous authorities are trusted: more than a bundle has at any time of one authority's life.
+const MAX_PREVIOUS: usize = 4;
 
 /// The data of a Secret.
 pub type SecretData = BTreeMap<String, Vec<u8>>;
@@ -74,7 +80,7 @@ pub struct Ca {
 pub struct Authority {
     current: Ca,
     next: Option<Ca>,
-    previous: Option<CaCertificate>,
+    previous: Vec<CaCertificate>,
 }
 
 /// Why a Secret's contents cannot be used.
@@ -111,7 +117,7 @@ pub fn next_step(now: SystemTime, authority: Option<&Authority>) -> Step {
         return if next.as_ref().is_some_and(|next| now < next.certificate.expires()) { Step::Promote } else { Step::Create };
     }
     // Not sooner if it has expired: by the API server's clock it may not have, and others may serve with it.
-    if previous.is_some() && age(&current.certificate) >= OVERLAP.saturating_add(LEAF_LIFETIME).saturating_add(DAY) {
+    if !previous.is_empty() && age(&current.certificate) >= OVERLAP.saturating_add(LEAF_LIFETIME).saturating_add(DAY) {
         return Step::Forget;
     }
     match next {
@@ -128,12 +134,14 @@ impl Authority {
     /// # Errors
     /// No key can be made.
     pub fn create(now: SystemTime) -> Result<Self, IssueError> {
-        Ok(Self { current: Ca::create(now)?, next: None, previous: None })
+        Ok(Self { current: Ca::create(now)?, next: None, previous: Vec::new() })
     }
 
-    /// The same, which trusts also who signed `leaf`: it takes over without warning, and certificates that are in use must not fail for that.
-    pub fn succeeding(self, leaf: &Leaf) -> Self {
-        Self { previous: CaCertificate::from_pem(leaf.issuer().as_bytes()).ok(), ..self }
+    /// The same, which trusts also who signed `leaf`, and the authorities among `published`, each in PEM: it takes over without warning, and certificates
+    /// that are in use must not fail for that.
+    pub fn succeeding(self, leaf: Option<&Leaf>, published: impl IntoIterator<Item = String>) -> Self {
+        let known = leaf.map(|leaf| leaf.issuer().to_owned()).into_iter().chain(published);
+        Self { previous: authorities(known), ..self }
     }
 
     /// What a step makes of an authority.
@@ -144,10 +152,10 @@ impl Authority {
         match (step, self.next) {
             (Step::Keep, next) => Ok(Self { next, ..self }),
             // It has expired by this clock, and perhaps by no other: certificates that are in use must not fail for that.
-            (Step::Create, _) => Ok(Self { previous: Some(self.current.certificate), ..Self::create(now)? }),
+            (Step::Create, _) => Ok(Self { previous: vec![self.current.certificate], ..Self::create(now)? }),
             (Step::Prepare, _) | (Step::Promote, None) => Ok(Self { next: Some(Ca::create(now)?), ..self }),
-            (Step::Promote, Some(next)) => Ok(Self { current: next, next: None, previous: Some(self.current.certificate) }),
-            (Step::Forget, next) => Ok(Self { next, previous: None, ..self }),
+            (Step::Promote, Some(next)) => Ok(Self { current: next, next: None, previous: vec![self.current.certificate] }),
+            (Step::Forget, next) => Ok(Self { next, previous: Vec::new(), ..self }),
         }
     }
 
@@ -157,7 +165,8 @@ impl Authority {
     /// The current authority is missing or cannot be used. A next or previous one that cannot be used is as good as none.
     pub fn read(data: &SecretData) -> Result<Self, ContentsError> {
         let next = Ca::read(data, NEXT_CERTIFICATE, NEXT_KEY).ok();
-        let previous = data.get(PREVIOUS_CERTIFICATE).and_then(|pem| CaCertificate::from_pem(pem).ok());
+        let previous = data.get(PREVIOUS_CERTIFICATE).map(|pem| String::from_utf8_lossy(pem).into_owned()).unwrap_or_default();
+        let previous = authorities(certificates(&previous).map(|(pem, _)| pem));
         Ok(Self { current: Ca::read(data, CURRENT_CERTIFICATE, CURRENT_KEY)?, next, previous })
     }
 
@@ -169,14 +178,30 @@ impl Authority {
         if let Some(next) = &self.next {
             data.extend([entry(NEXT_CERTIFICATE, next.certificate.pem()), entry(NEXT_KEY, next.key.pem())]);
         }
-        data.extend(self.previous.iter().map(|previous| entry(PREVIOUS_CERTIFICATE, previous.pem())));
+        if !self.previous.is_empty() {
+            let previous: String = self.previous.iter().map(CaCertificate::pem).collect();
+            data.extend([entry(PREVIOUS_CERTIFICATE, &previous)]);
+        }
         data
     }
 
     /// The certificates that have to be trusted, in PEM: a webhook's `caBundle`.
     pub fn bundle(&self) -> String {
+        self.trusted().map(CaCertificate::pem).collect()
+    }
+
+    /// The same, and who signed `leaf`.
+    pub fn bundle_with(&self, leaf: &Leaf) -> String {
+        let mut bundle = self.bundle();
+        if !self.trusts(leaf) {
+            bundle.push_str(leaf.issuer());
+        }
+        bundle
+    }
+
+    fn trusted(&self) -> impl Iterator<Item = &CaCertificate> {
         let next = self.next.as_ref().map(|next| &next.certificate);
-        [Some(&self.current.certificate), next, self.previous.as_ref()].into_iter().flatten().map(CaCertificate::pem).collect()
+        std::iter::once(&self.current.certificate).chain(next).chain(&self.previous)
     }
 
     /// When the authority that signs expires.
@@ -186,8 +211,12 @@ impl Authority {
 
     /// Whether who signed a certificate is trusted.
     pub fn trusts(&self, leaf: &Leaf) -> bool {
-        let others = [self.next.as_ref().map(|next| &next.certificate), self.previous.as_ref()];
-        others.into_iter().flatten().chain([&self.current.certificate]).any(|trusted| trusted.pem() == leaf.issuer())
+        self.trusted().any(|trusted| trusted.pem() == leaf.issuer())
+    }
+
+    /// Whether the authority that signs now signed a certificate.
+    pub fn signed(&self, leaf: &Leaf) -> bool {
+        self.current.certificate.pem() == leaf.issuer()
     }
 
     /// Signs a server's certificate with the current authority.
@@ -201,16 +230,27 @@ impl Authority {
     /// Whether a server has to replace its certificate: two thirds of its life are over, or another authority signed it.
     pub fn outdates(&self, leaf: &Leaf, now: SystemTime) -> bool {
         let age = now.duration_since(leaf.created()).unwrap_or(Duration::ZERO);
-        age >= leaf.lifetime() * 2 / 3 || leaf.issuer() != self.current.certificate.pem()
+        age >= leaf.lifetime() * 2 / 3 || !self.signed(leaf)
     }
 
     /// Whether a certificate that is outdated had better be used on for a while: it is trusted, and the authority that is to sign a new one is younger
     /// than `settling`, so that there may be API servers and replicas that have not heard of it.
     pub fn spares(&self, leaf: &Leaf, settling: Duration, now: SystemTime) -> bool {
         let age = |created: SystemTime| now.duration_since(created).unwrap_or(Duration::ZERO);
-        let trusted = self.previous.as_ref().is_some_and(|previous| previous.pem() == leaf.issuer());
+        let trusted = self.previous.iter().any(|previous| previous.pem() == leaf.issuer());
         trusted && age(self.current.certificate.created()) < settling && age(leaf.created()) < leaf.lifetime() * 2 / 3
     }
+}
+
+/// The authorities among certificates, each once, in PEM as it was given.
+fn authorities(certificates: impl IntoIterator<Item = String>) -> Vec<CaCertificate> {
+    let mut authorities: Vec<CaCertificate> = Vec::new();
+    for authority in certificates.into_iter().filter_map(|pem| CaCertificate::from_pem(pem.as_bytes()).ok()) {
+        if authorities.len() < MAX_PREVIOUS && authorities.iter().all(|known| known.pem() != authority.pem()) {
+            authorities.push(authority);
+        }
+    }
+    authorities
 }
 
 impl Ca {

@@ -16,20 +16,23 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use thiserror::Error;
-use tokio::sync::{Mutex, MutexGuard, Notify};
 use tracing::{info, warn};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::authority::{ContentsError, IssueError};
 use crate::health::{CertificateHealth, Health};
 
+pub mod bundle;
+pub mod callers;
 pub mod mounted;
 pub mod signed;
 pub mod stored;
+pub mod trusted;
 
 use mounted::Mounted;
 use signed::Signed;
 use stored::{StoreError, Stored};
+use trusted::Trusted;
 
 /// How often the source is looked at. The kubelet takes up to a minute to bring a changed Secret into a pod.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -146,30 +149,6 @@ impl ResolvesServerCert for CurrentPair {
     }
 }
 
-/// The certificates that the API server has to trust to call this server, in PEM; none where nobody has said.
-#[derive(Debug, Default)]
-pub struct Trusted {
-    bundle: Mutex<Option<String>>,
-    changed: Notify,
-}
-
-impl Trusted {
-    /// Starts with a bundle.
-    pub fn new(bundle: Option<String>) -> Self {
-        Self { bundle: Mutex::new(bundle), changed: Notify::new() }
-    }
-
-    /// The bundle. It is held while it is published, so that of two who publish nobody overwrites newer ones with older ones.
-    pub async fn lock(&self) -> MutexGuard<'_, Option<String>> {
-        self.bundle.lock().await
-    }
-
-    /// Waits for another bundle than the one that was there when this was called last.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
-    }
-}
-
 /// The two files, and what they held when they were last read.
 #[derive(Debug)]
 pub struct Files {
@@ -240,11 +219,20 @@ pub enum Source {
 }
 
 impl Source {
-    async fn poll(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
+    async fn poll(&mut self, now: SystemTime, trusted: &Trusted) -> Result<Option<Pair>, CertificateError> {
         match self {
-            Self::Files(mounted) => mounted.renew(now),
-            Self::Signed(signed) => signed.renew(now),
+            Self::Files(mounted) => mounted.renew(now, trusted),
+            Self::Signed(signed) => signed.renew(now, trusted),
             Self::Stored(stored) => stored.renew(now).await,
+        }
+    }
+
+    /// Whether the last look found all as it should be, though nothing new. Of files only another pair says so.
+    fn is_well(&self) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Signed(signed) => signed.is_well(),
+            Self::Stored(stored) => stored.is_well(),
         }
     }
 
@@ -272,12 +260,12 @@ pub async fn follow(mut source: Source, current: Arc<CurrentPair>, trusted: Arc<
             warn!(seconds = jump.as_secs(), "the clock jumped ahead; certificates are renewed by what it says now");
         }
         last = looked;
-        follow_once(&mut source, now, &current, &health).await;
+        follow_once(&mut source, now, &current, &trusted, &health).await;
         health.renewal_tried(now);
         let now = source.bundle();
         if now.is_some() && *bundle != now {
             *bundle = now;
-            trusted.changed.notify_one();
+            trusted.tell();
         }
     }
 }
@@ -288,8 +276,12 @@ fn jump((last, last_passed): (SystemTime, Instant), (now, passed): (SystemTime, 
     now.duration_since(last).ok()?.checked_sub(elapsed).filter(|jump| *jump > JUMP)
 }
 
-async fn follow_once(source: &mut Source, now: SystemTime, current: &CurrentPair, health: &Health) {
-    match source.poll(now).await {
+async fn follow_once(source: &mut Source, now: SystemTime, current: &CurrentPair, trusted: &Trusted, health: &Health) {
+    match source.poll(now, trusted).await {
+        Ok(None) if source.is_well() && health.certificate().reload_error.is_some() => {
+            info!("the certificate can be renewed again");
+            health.set_certificate(CertificateHealth { expires: Some(current.get().expires), reload_error: None });
+        }
         Ok(None) => {}
         Ok(Some(pair)) => {
             info!(expires = unix_seconds(pair.expires), "certificate changed");

@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api_server;
 pub mod args;
 pub mod authority;
 mod body;

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | time until the first request's head is complete, handshake included | a client that sends nothing, or a byte at a time, goes |
 //! | time that a connection may be idle, or take for another head | longer than the API server's own 90 s, so that it is the one to close |
-//! | number of connections; a newcomer takes the place of the slowest | slow clients do not keep others out |
+//! | number of connections; a newcomer takes the place of the one least worth keeping | slow and idle clients do not keep others out |
 //! | size of a head | memory |
 //! | time to go on accepting after the stop | those who have not heard of it are answered, and each answer closes its connection |
 //! | time to finish requests at shutdown | a stop ends |
@@ -109,12 +109,12 @@ pub async fn serve(endpoint: Endpoint, limits: Limits, metrics: ConnectionMetric
     };
     let mut stop = std::pin::pin!(stop);
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = &mut stop => break,
             // Tasks that ended are let go; a panic in one ends only its connection.
             Some(_) = tasks.join_next() => continue,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -122,7 +122,7 @@ pub async fn serve(endpoint: Endpoint, limits: Limits, metrics: ConnectionMetric
                 }
             },
         };
-        let Some((place, evicted)) = connections.admit() else {
+        let Some((place, evicted)) = connections.admit(peer.ip()) else {
             debug!("refused a connection: all are busy");
             continue;
         };

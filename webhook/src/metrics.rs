@@ -109,7 +109,7 @@ pub struct ConnectionMetrics {
     pub open: Gauge,
     /// Accepted.
     pub accepted: Counter,
-    /// Closed because they were the slowest when there were too many.
+    /// Closed because they were the least worth keeping when there were too many.
     pub evicted: Counter,
     /// Closed at once because all others were busy.
     pub refused: Counter,
@@ -177,7 +177,11 @@ impl Metrics {
             "Number of times that a policy was asked about a request that it is for, by what came of it",
             self.policy_evaluations.clone(),
         );
-        registry.register("portcullis_policy_resources", "Policies, bindings and exceptions that there are", self.policy_resources.clone());
+        registry.register(
+            "portcullis_policy_resources",
+            "Policies, bindings and exceptions that there are; of those kept an earlier generation is in force",
+            self.policy_resources.clone(),
+        );
         registry.register("portcullis_policy_exceptions_used", "Number of findings that an exception waived", self.exceptions_used.clone());
         let webhook = registry.sub_registry_with_prefix("portcullis_webhook");
         webhook.register("responses", "Number of HTTP responses to reviews by status code; 200 carries a verdict", self.responses.clone());
@@ -191,7 +195,7 @@ impl Metrics {
         let connections = &self.connections;
         webhook.register("connections_open", "Connections that are open now", connections.open.clone());
         webhook.register("connections_accepted", "Connections that were accepted", connections.accepted.clone());
-        webhook.register("connections_evicted", "Connections closed to make room, being the slowest", connections.evicted.clone());
+        webhook.register("connections_evicted", "Connections closed to make room for others", connections.evicted.clone());
         webhook.register("connections_refused", "Connections closed at once, all others being busy", connections.refused.clone());
     }
 
@@ -230,6 +234,8 @@ impl Metrics {
 
     /// Tells how policies and exceptions fare.
     pub fn set_policies(&self, entries: &[Entry]) {
+        // Who reads the metrics waits for it: in between there seem to be none.
+        let _registry = self.lock();
         self.policy_resources.clear();
         for entry in entries {
             let kind = match entry.key {
@@ -237,7 +243,11 @@ impl Metrics {
                 PolicyKey::Validating(_) | PolicyKey::Binding(_) => "ValidatingAdmissionPolicy",
                 PolicyKey::Exception(..) => "PolicyException",
             };
-            let state = if entry.problems.is_empty() { "in-force" } else { "refused" };
+            let state = match (entry.problems.is_empty(), entry.kept) {
+                (true, _) => "in-force",
+                (false, true) => "kept",
+                (false, false) => "refused",
+            };
             self.policy_resources.get_or_create(&StateLabels { kind: Word(kind), state: Word(state) }).inc();
         }
     }
@@ -303,6 +313,9 @@ fn request_labels(request: &AdmissionRequest) -> RequestLabels {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use portcullis_admission::policy::Problem;
     use portcullis_admission::{Exemptions, Settings, Standards, Templates, decide};
     use serde_json::json;
 
@@ -356,6 +369,38 @@ mod tests {
         }
         assert_eq!(series(&metrics), 1, "{}", metrics.encode());
         assert!(metrics.encode().contains(r#"policy_version="future""#));
+    }
+
+    #[test]
+    fn whoever_reads_while_policies_change_sees_them() {
+        let metrics = Metrics::default();
+        let entry = |kept: bool| Entry {
+            key: PolicyKey::Policy("p".to_owned()),
+            generation: Some(2),
+            problems: vec![Problem { field: String::new(), message: "no".to_owned() }; usize::from(kept)],
+            kept,
+            expires: None,
+        };
+        metrics.set_policies(&[entry(false), entry(true)]);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    metrics.set_policies(&[entry(false), entry(true)]);
+                }
+            });
+            for _ in 0..2_000 {
+                let text = metrics.encode();
+                let is_told =
+                    |state: &str| text.contains(&format!(r#"portcullis_policy_resources{{kind="AdmissionPolicy",state="{state}"}} 1"#));
+                let told = is_told("in-force") && is_told("kept");
+                if !told {
+                    done.store(true, Ordering::Relaxed);
+                }
+                assert!(told, "{text}");
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     }
 
     #[test]

@@ -1,31 +1,35 @@
 //! What each namespace's pods are judged by: the same for all, or as their labels say.
 //!
-//! Labels are followed by a watch of the namespaces' metadata, so that a review costs no request of its own. A namespace that the watch has not told of,
+//! They are followed by a watch of the namespaces, which are small, so that a review costs no request of its own. A namespace that the watch has not told of,
 //! such as one that was made a moment ago, is asked for. What was learnt stays in use while the API server cannot be reached; until everything was learnt
 //! once, the server is not ready.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, PartialObjectMeta};
+use kube::api::Api;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use portcullis_admission::{AdmissionRequest, NamespaceLookup, NamespaceStandards, Standards, raised_enforcement};
-use serde_json::{Value, json};
+use serde_json::Value;
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use crate::health::Health;
 
 mod existing;
 
+use existing::Existing;
+
 /// How long a review may wait for a namespace that the watch has not told of.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-type NamespaceMeta = PartialObjectMeta<Namespace>;
+/// How many such namespaces are asked for at once. Whoever asks for reviews can name as many as they like.
+const MAX_LOOKUPS: usize = 16;
 
 /// Where standards come from.
 #[derive(Debug, Clone)]
@@ -52,11 +56,11 @@ impl Namespaces {
         }
     }
 
-    /// What to warn of when a request changes the labels of a namespace.
-    pub async fn warnings(&self, request: &AdmissionRequest) -> Vec<String> {
+    /// What to warn of when a request changes the labels of a namespace. Pods of `exempt` runtime classes are not judged.
+    pub async fn warnings(&self, request: &AdmissionRequest, exempt: &BTreeSet<String>) -> Vec<String> {
         match self {
             Self::Same(_) => Vec::new(),
-            Self::Labelled(labelled) => labelled.warnings(request).await,
+            Self::Labelled(labelled) => labelled.warnings(request, exempt).await,
         }
     }
 }
@@ -66,15 +70,16 @@ impl Namespaces {
 pub struct Found {
     /// What its pods are judged by.
     pub standards: NamespaceLookup,
-    /// Its metadata, as policies see it: `spec` and `status` are not followed. Why there is none.
+    /// The namespace, as policies see it: without `managedFields` and `ownerReferences`. Why there is none.
     pub object: Result<Arc<Value>, String>,
 }
 
 /// The labels of namespaces, as an API server tells them.
 pub struct Labelled {
     index: Index,
-    api: Api<NamespaceMeta>,
-    client: kube::Client,
+    api: Api<Namespace>,
+    lookups: Semaphore,
+    existing: Existing,
 }
 
 impl std::fmt::Debug for Labelled {
@@ -86,7 +91,8 @@ impl std::fmt::Debug for Labelled {
 impl Labelled {
     /// Labels as `client` tells them, over `defaults`. They are learnt by [`follow`](Self::follow).
     pub fn new(client: kube::Client, defaults: Standards) -> Self {
-        Self { index: Index::new(defaults), api: Api::all(client.clone()), client }
+        let (api, lookups) = (Api::all(client.clone()), Semaphore::new(MAX_LOOKUPS));
+        Self { index: Index::new(defaults), api, lookups, existing: Existing::new(client) }
     }
 
     /// Namespaces for policies alone: whatever their labels say, the defaults hold.
@@ -97,29 +103,41 @@ impl Labelled {
     }
 
     async fn find(&self, name: &str) -> Found {
-        if let Some(known) = self.index.get(name) {
-            return Found { standards: NamespaceLookup::Found(known.standards), object: Ok(known.object) };
-        }
-        let why = match tokio::time::timeout(LOOKUP_TIMEOUT, self.api.get(name)).await {
-            Ok(Ok(namespace)) => {
-                let known = self.index.known(&namespace);
-                return Found { standards: NamespaceLookup::Found(known.standards), object: Ok(known.object) };
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the API server did not answer in time".to_owned(),
+        let known = match self.index.get(name) {
+            Some(known) => Ok(known),
+            None => self.ask(name).await.map(|namespace| self.index.known(&namespace)),
         };
-        let standards = if self.index.ignores_labels { self.index.defaults.into() } else { NamespaceLookup::Failed(why.clone()) };
-        Found { standards, object: Err(why) }
+        match known {
+            Ok(known) => Found { standards: NamespaceLookup::Found(known.standards), object: Ok(known.object) },
+            Err(why) => {
+                let failed = || NamespaceLookup::Failed(why.clone());
+                let standards = if self.index.ignores_labels { self.index.defaults.into() } else { failed() };
+                Found { standards, object: Err(why) }
+            }
+        }
     }
 
-    async fn warnings(&self, request: &AdmissionRequest) -> Vec<String> {
-        if self.index.ignores_labels {
+    async fn ask(&self, name: &str) -> Result<Namespace, String> {
+        if !is_name(name) {
+            return Err("no namespace has such a name".to_owned());
+        }
+        let answer = async {
+            // It is never closed; were it, asking without a permit would still be right.
+            let _permit = self.lookups.acquire().await.ok();
+            self.api.get(name).await
+        };
+        let answer = tokio::time::timeout(LOOKUP_TIMEOUT, answer).await;
+        answer.map_err(|_| "the API server did not answer in time".to_owned())?.map_err(|error| error.to_string())
+    }
+
+    async fn warnings(&self, request: &AdmissionRequest, exempt: &BTreeSet<String>) -> Vec<String> {
+        if self.index.ignores_labels || !is_name(&request.name) {
             return Vec::new();
         }
         let standards = |object: &Option<Value>| NamespaceStandards::of_namespace(object.as_ref()?, self.index.defaults).ok();
         let (Some(old), Some(new)) = (standards(&request.old_object), standards(&request.object)) else { return Vec::new() };
         match raised_enforcement(old.standards, new.standards) {
-            Some(enforce) => existing::warnings(self.client.clone(), &request.name, enforce).await,
+            Some(enforce) => self.existing.warnings(&request.name, enforce, exempt).await,
             None => Vec::new(),
         }
     }
@@ -139,6 +157,11 @@ impl Labelled {
             }
         }
     }
+}
+
+/// Whether a namespace may have this name. The name becomes a part of a path, and anybody may have written it.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 63 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Standards by namespace.
@@ -176,26 +199,26 @@ impl Index {
         self.state.read().unwrap_or_else(PoisonError::into_inner).known.len()
     }
 
-    fn known(&self, namespace: &NamespaceMeta) -> Known {
+    fn known(&self, namespace: &Namespace) -> Known {
         let standards = if self.ignores_labels { self.defaults.into() } else { self.standards_of(namespace) };
-        // Metadata is made of maps, lists and texts.
-        let mut metadata = serde_json::to_value(&namespace.metadata).unwrap_or_default();
-        if let Some(metadata) = metadata.as_object_mut() {
+        // It is made of maps, lists and texts.
+        let mut object = serde_json::to_value(namespace).unwrap_or_default();
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
             metadata.remove("ownerReferences");
         }
-        Known { standards, object: Arc::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})) }
+        Known { standards, object: Arc::new(object) }
     }
 
-    fn standards_of(&self, namespace: &NamespaceMeta) -> NamespaceStandards {
+    fn standards_of(&self, namespace: &Namespace) -> NamespaceStandards {
         let labels = namespace.metadata.labels.iter().flatten();
         let labels: BTreeMap<&str, &str> = labels.map(|(key, value)| (key.as_str(), value.as_str())).collect();
         NamespaceStandards::from_labels(&labels, self.defaults)
     }
 
     /// Takes in what the watch tells; whether all namespaces are known now that were not before.
-    fn handle(&self, event: Event<NamespaceMeta>) -> bool {
-        let entry = |namespace: NamespaceMeta| {
+    fn handle(&self, event: Event<Namespace>) -> bool {
+        let entry = |namespace: Namespace| {
             let known = self.known(&namespace);
             namespace.metadata.name.map(|name| (name, known))
         };
@@ -221,16 +244,13 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use kube::core::ObjectMeta;
+    use serde_json::json;
 
     use super::*;
 
-    fn namespace(name: &str, enforce: Option<&str>) -> NamespaceMeta {
+    fn namespace(name: &str, enforce: Option<&str>) -> Namespace {
         let labels = enforce.map(|level| [("pod-security.kubernetes.io/enforce".to_owned(), level.to_owned())].into());
-        NamespaceMeta {
-            types: None,
-            metadata: ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() },
-            ..Default::default()
-        }
+        Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), labels, ..ObjectMeta::default() }, ..Namespace::default() }
     }
 
     fn enforced(index: &Index, name: &str) -> Option<String> {
@@ -256,6 +276,18 @@ mod tests {
         assert_eq!(enforced(&index, "shop").as_deref(), Some("privileged:latest"));
         index.handle(Event::Delete(namespace("shop", None)));
         assert_eq!(enforced(&index, "shop"), None);
+    }
+
+    #[test]
+    fn policies_see_the_whole_namespace_but_for_whose_fields_they_are() {
+        let index = Index::new(Standards::enforcing("baseline".parse().unwrap()));
+        let told = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"a": "b"}, "managedFields": [{}],
+            "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "u"}]},
+            "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+        index.handle(Event::Apply(serde_json::from_value(told).unwrap()));
+        let seen = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"a": "b"}},
+            "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}});
+        assert_eq!(*index.get("shop").unwrap().object, seen);
     }
 
     #[test]

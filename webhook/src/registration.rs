@@ -1,8 +1,8 @@
 //! The webhook's own registration: a ValidatingWebhookConfiguration that it writes itself, once it has answered itself.
 //!
 //! ```text
-//!  ready? ─► answers a review over TLS, with the bundle that is going to be trusted? ─► configuration as wanted? ─► server-side apply
-//!   no: wait            no: wait, what is registered stays          (answer)             yes: nothing          (registrar)
+//!  ready? ─► answers a review over TLS, with the bundle that is going to be trusted? ─► configuration as wanted? ─► written, whole
+//!   no: wait            no: wait, what is registered stays          (answer)             yes: nothing        (registrar)
 //! ```
 //!
 //! It must not be able to lock anybody out, so it asks for little:
@@ -12,12 +12,13 @@
 //! | resources | those that [`WORKLOADS`](portcullis_admission::WORKLOADS) names, the subresources of pods that change a spec, namespaces where their labels count, and what else policies are for as long as they are ([`rules`]); `*` only where a policy says so |
 //! | namespaces | not its own and not `kube-system`; those that a label selects, where one is given |
 //! | nodes | the mirror pods of the kubelet are never sent, nor anything else that a node does but make what carries pods |
-//! | leases, reviews of who may do what, policies | never sent |
+//! | leases, reviews of who may do what, policies to policies | never sent |
 //! | time | [`TIMEOUT_SECONDS`] |
 //! | no answer | two webhooks of the same rules, one that fails closed and one that fails open; a namespace's label [`FAILURE_POLICY_LABEL`] chooses |
 //! | labels of namespaces | a webhook of their own that fails open, so that a namespace can always be made and its label be changed |
+//! | policies and exceptions as they are applied, where they are followed | a webhook of their own that fails open |
 //! | what is in no namespace, and what no policy denies that fails closed | another webhook that fails open |
-//! | the webhook's namespace is deleted | the configuration goes with it: it is owned by the namespace |
+//! | the webhook's namespace is deleted | the configuration goes with it: it is owned by the namespace; until then, which is after the last replica, all of it fails open |
 //! | `portcullis break-glass` | leaves an annotation; what has it is left alone |
 //!
 //! What is wanted, and whether it is so, are functions of values. [`registrar`] asks and writes.
@@ -25,8 +26,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
+use kube::api::DynamicObject;
 use portcullis_admission::policy::Coverage;
+use portcullis_api::admission_policy::PLURAL as ADMISSION_POLICIES;
+use portcullis_api::policy_exception::PLURAL as POLICY_EXCEPTIONS;
 use portcullis_api::registration::{BREAK_GLASS_ANNOTATION, FAIL, FAILURE_POLICY_LABEL, IGNORE, PART_OF, PART_OF_LABEL};
 use serde_json::{Value, json};
 
@@ -40,14 +43,12 @@ use rules::Rules;
 /// How long the API server waits for an answer. A review takes milliseconds; the longest that one may wait is for a namespace, 2 s.
 pub const TIMEOUT_SECONDS: u8 = 3;
 
-/// What fails closed, what fails open, what judges the labels of namespaces, and what policies are for beside that.
+/// What fails closed, what fails open, what judges the labels of namespaces, what judges policies as they are applied, and what policies are for beside that.
 const CLOSED: &str = "fail-closed.portcullis.dev";
 const OPEN: &str = "fail-open.portcullis.dev";
 const LABELS: &str = "namespace-labels.portcullis.dev";
+const APPLIED: &str = "applied-policies.portcullis.dev";
 const POLICIES: &str = "policies.portcullis.dev";
-
-/// Where a certificate ends in PEM.
-const CERTIFICATE_END: &str = "-----END CERTIFICATE-----";
 
 /// The label that the API server gives every namespace, with its name.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -92,6 +93,8 @@ pub struct Registration {
     pub failure_policy: FailurePolicy,
     /// Whether changes of namespaces are judged, too.
     pub namespace_labels: bool,
+    /// Whether policies are followed, and so judged as they are applied.
+    pub applied_policies: bool,
 }
 
 impl Registration {
@@ -108,6 +111,9 @@ impl Registration {
                 "apiGroups": [""], "apiVersions": ["v1"], "resources": ["namespaces"], "operations": ["CREATE", "UPDATE"], "scope": "Cluster",
             }]);
             webhooks.push(self.webhook(LABELS, IGNORE, bundle, &rule, None));
+        }
+        if self.applied_policies {
+            webhooks.push(self.applied(bundle));
         }
         if !open.is_empty() {
             webhooks.push(self.webhook(POLICIES, IGNORE, bundle, &Value::Array(open), None));
@@ -142,6 +148,16 @@ impl Registration {
         })
     }
 
+    /// The webhook that refuses policies and exceptions that would not be in force.
+    fn applied(&self, bundle: &str) -> Value {
+        let rule = |resource: &str, scope: &str| json!({"apiGroups": ["portcullis.dev"], "apiVersions": ["v1alpha1"], "resources": [resource], "operations": ["CREATE", "UPDATE"], "scope": scope});
+        let rules = json!([rule(ADMISSION_POLICIES, "Cluster"), rule(POLICY_EXCEPTIONS, "Namespaced")]);
+        let mut webhook = self.webhook(APPLIED, IGNORE, bundle, &rules, None);
+        // Those of the others leave just these out.
+        webhook.as_object_mut().and_then(|fields| fields.remove("matchConditions"));
+        webhook
+    }
+
     fn client_config(&self, bundle: &str) -> Value {
         let bundle = ByteString(bundle.as_bytes().to_vec());
         match &self.reached {
@@ -165,13 +181,15 @@ impl Registration {
     }
 }
 
-/// The bundle of `existing`, where it is ours and more: another replica has heard of an authority before us, and was told to have it trusted.
-pub fn newer_bundle(existing: &ValidatingWebhookConfiguration, ours: &str) -> Option<String> {
-    let mut bundles = existing.webhooks.iter().flatten().map(|webhook| webhook.client_config.ca_bundle.as_ref());
-    let first = bundles.next()??;
-    let text = std::str::from_utf8(&first.0).ok()?;
-    let has_ours = ours.split_inclusive(CERTIFICATE_END).all(|certificate| text.contains(certificate.trim()));
-    (has_ours && bundles.all(|other| other == Some(first))).then(|| text.to_owned())
+/// Makes every webhook of a configuration fail open; whether any did not.
+pub fn fail_open(configuration: &mut Value) -> bool {
+    let mut changed = false;
+    let webhooks = configuration.get_mut("webhooks").and_then(Value::as_array_mut);
+    for webhook in webhooks.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let before = webhook.insert("failurePolicy".to_owned(), IGNORE.into());
+        changed |= before != Some(IGNORE.into());
+    }
+    changed
 }
 
 /// What is to be done about a configuration.
@@ -186,26 +204,40 @@ pub enum Due {
 }
 
 /// What is to be done about `existing`, where `wanted` is wanted.
-pub fn due(existing: Option<&ValidatingWebhookConfiguration>, wanted: &Value) -> Due {
+pub fn due(existing: Option<&DynamicObject>, wanted: &Value) -> Due {
     let Some(existing) = existing else { return Due::Apply };
-    if existing.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(BREAK_GLASS_ANNOTATION)) {
+    if is_broken(existing) {
         return Due::HandsOff;
     }
-    // What cannot be written as JSON is not as wanted.
-    let existing = serde_json::to_value(existing).unwrap_or_default();
-    if covers(&existing, wanted) { Due::Nothing } else { Due::Apply }
+    if difference(existing, wanted).is_none() { Due::Nothing } else { Due::Apply }
 }
 
-/// Whether all that is wanted is there. The API server adds defaults, and others may add labels.
-fn covers(existing: &Value, wanted: &Value) -> bool {
+/// Whether somebody broke the glass.
+pub fn is_broken(existing: &DynamicObject) -> bool {
+    existing.metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(BREAK_GLASS_ANNOTATION))
+}
+
+/// The first field that is wanted and not there, or not so.
+pub fn difference(existing: &DynamicObject, wanted: &Value) -> Option<String> {
+    // What cannot be written as JSON is not as wanted.
+    differing(&serde_json::to_value(existing).unwrap_or_default(), wanted, String::new())
+}
+
+/// The first path below `path` where what is wanted is not there. The API server adds defaults, and others may add labels.
+fn differing(existing: &Value, wanted: &Value, path: String) -> Option<String> {
     match (existing, wanted) {
-        (Value::Object(existing), Value::Object(wanted)) => {
-            wanted.iter().all(|(key, wanted)| existing.get(key).map_or_else(|| is_empty(wanted), |existing| covers(existing, wanted)))
+        (Value::Object(existing), Value::Object(wanted)) => wanted.iter().find_map(|(key, wanted)| {
+            let path = format!("{path}.{key}");
+            match existing.get(key) {
+                Some(existing) => differing(existing, wanted, path),
+                None => (!is_empty(wanted)).then_some(path),
+            }
+        }),
+        (Value::Array(existing), Value::Array(wanted)) if existing.len() == wanted.len() => {
+            let mut pairs = existing.iter().zip(wanted).enumerate();
+            pairs.find_map(|(index, (existing, wanted))| differing(existing, wanted, format!("{path}[{index}]")))
         }
-        (Value::Array(existing), Value::Array(wanted)) => {
-            existing.len() == wanted.len() && existing.iter().zip(wanted).all(|(existing, wanted)| covers(existing, wanted))
-        }
-        _ => existing == wanted,
+        _ => (existing != wanted).then_some(path),
     }
 }
 

@@ -2,26 +2,28 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
+use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::server::NoServerSessionStorage;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::info;
 
+use crate::api_server::connect as api_server;
 use crate::args::ServeArgs;
+use crate::args::register::AskedAbout;
+use crate::certificates::callers::Callers;
 use crate::certificates::mounted::Mounted;
 use crate::certificates::signed::Signed;
 use crate::certificates::stored::{Store, Stored};
-use crate::certificates::{self, CurrentPair, Pair, Source, Trusted};
+use crate::certificates::trusted::Trusted;
+use crate::certificates::{self, CurrentPair, Pair, Source};
 use crate::health::{self, CertificateHealth, Health};
 use crate::listener::{self, Endpoint, Limits};
 use crate::metrics::{ConnectionMetrics, Metrics};
@@ -69,6 +71,7 @@ pub struct Server {
     pair: Arc<CurrentPair>,
     certificates: Source,
     trusted: Arc<Trusted>,
+    callers: Option<Arc<Callers>>,
     registrar: Option<Registrar>,
     health: Arc<Health>,
     limits: Limits,
@@ -88,25 +91,19 @@ impl Server {
         health.renewal_tried(SystemTime::now());
         let pair = Arc::new(CurrentPair::new(pair));
         let settings = args.settings();
-        let namespaces = if args.namespace_labels {
-            health.await_namespaces();
-            Namespaces::Labelled(Arc::new(Labelled::new(api_server().await?, settings.defaults)))
-        } else if args.policies {
-            health.await_namespaces();
-            Namespaces::Labelled(Arc::new(Labelled::for_policies(api_server().await?, settings.defaults)))
-        } else {
-            Namespaces::Same(settings.defaults)
-        };
         let policies = Arc::new(Policies::default());
-        let followed = open_policies(args, &policies, &health, &metrics).await?;
+        let (followed, need_namespaces) = open_policies(args, &policies, &health, &metrics).await?;
+        let namespaces = open_namespaces(args, need_namespaces, &health).await?;
         let bind = async |address: SocketAddr| TcpListener::bind(address).await.with_context(|| format!("cannot listen at {address}"));
         let reviews = bind(args.listen).await?;
         let identity = Arc::new(Identity::create().context("cannot make a key")?);
+        let callers = args.client_ca.clone().map(|path| Callers::open(path, identity.authority().clone()));
+        let callers = callers.transpose().context("cannot use --client-ca")?;
         let registrar = registrar(args, reviews.local_addr()?, Arc::clone(&identity), Arc::clone(&trusted), Arc::clone(&policies)).await?;
         Ok(Self {
             reviews,
             probes: bind(args.health_listen).await?,
-            tls: tls_config(Arc::clone(&pair), args.client_ca.as_deref(), &identity).context("cannot set up TLS")?,
+            tls: tls_config(Arc::clone(&pair), callers.clone()).context("cannot set up TLS")?,
             service: Service::new(settings, namespaces.clone(), Arc::clone(&metrics)).with_policies(policies),
             namespaces,
             policies: followed,
@@ -114,6 +111,7 @@ impl Server {
             pair,
             certificates: source,
             trusted,
+            callers,
             registrar,
             health,
             limits,
@@ -145,6 +143,8 @@ impl Server {
         let health = Arc::clone(&self.health);
         let connections = self.metrics.connections.clone();
         let (stopping, stopped) = watch::channel(false);
+        let registrar = self.registrar.as_ref();
+        let leaving = leave(registrar, stopped.clone());
         let reviews = async move {
             let stop = async {
                 stop.await;
@@ -153,7 +153,7 @@ impl Server {
                 stopping.send_replace(true);
             };
             let endpoint = Endpoint { listener: self.reviews, tls: Some(self.tls), router: routes::router(self.service) };
-            listener::serve(endpoint, self.limits, connections, stop).await;
+            tokio::join!(listener::serve(endpoint, self.limits, connections, stop), leaving);
             drained.send_replace(true);
         };
         let probes = async {
@@ -165,17 +165,13 @@ impl Server {
         tokio::select! {
             ((), ()) = async { tokio::join!(reviews, probes) } => {}
             () = certificates::follow(self.certificates, self.pair, self.trusted, Arc::clone(&self.health)) => {}
+            () = follow_callers(self.callers) => {}
             () = follow_namespaces(&self.namespaces, &self.health) => {}
-            () = keep_registered(self.registrar, &self.health, stopped) => {}
+            () = keep_registered(registrar, &self.health, stopped) => {}
             () = follow_policies(self.policies) => {}
         }
         info!("stopped");
     }
-}
-
-/// A client for the cluster that this runs in, or that the kubeconfig names.
-async fn api_server() -> anyhow::Result<kube::Client> {
-    kube::Client::try_default().await.context("cannot find an API server")
 }
 
 async fn follow_namespaces(namespaces: &Namespaces, health: &Health) {
@@ -187,7 +183,7 @@ async fn follow_namespaces(namespaces: &Namespaces, health: &Health) {
 }
 
 /// Keeps the registration until the server stops: a replica that goes has no more say.
-async fn keep_registered(registrar: Option<Registrar>, health: &Health, mut stopped: watch::Receiver<bool>) {
+async fn keep_registered(registrar: Option<&Registrar>, health: &Health, mut stopped: watch::Receiver<bool>) {
     if let Some(registrar) = registrar {
         tokio::select! {
             () = registrar.keep(health) => {}
@@ -197,9 +193,32 @@ async fn keep_registered(registrar: Option<Registrar>, health: &Health, mut stop
     std::future::pending::<()>().await;
 }
 
+/// Waits until the server stops, and lets go of the registration.
+async fn leave(registrar: Option<&Registrar>, mut stopped: watch::Receiver<bool>) {
+    _ = stopped.wait_for(|stopped| *stopped).await;
+    if let Some(registrar) = registrar {
+        registrar.leave().await;
+    }
+}
+
+async fn follow_callers(callers: Option<Arc<Callers>>) {
+    if let Some(callers) = callers {
+        callers.follow().await;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Follows policies in a task of its own: compiling many takes a while, in which connections are accepted.
 async fn follow_policies(follower: Option<Follower>) {
     if let Some(follower) = follower {
-        follower.run().await;
+        // Dropping the set ends the task.
+        let mut task = JoinSet::new();
+        task.spawn(follower.run());
+        if let Some(Err(failure)) = task.join_next().await
+            && let Ok(panic) = failure.try_into_panic()
+        {
+            std::panic::resume_unwind(panic);
+        }
     }
     std::future::pending::<()>().await;
 }
@@ -212,31 +231,48 @@ async fn registrar(
     policies: Arc<Policies>,
 ) -> anyhow::Result<Option<Registrar>> {
     let Some(configuration) = &args.tls.webhook_configuration else { return Ok(None) };
-    let registration = args.register.registration(configuration, args.home(), args.namespace_labels);
+    let about = AskedAbout { namespace_labels: args.namespace_labels, policies: args.policies };
+    let registration = args.register.registration(configuration, args.home(), about);
     let (Some(registration), Some(name)) = (registration, args.register.server_name()) else { return Ok(None) };
     let oneself = Oneself { address, name, identity };
-    let registrar = Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted, policies);
-    Ok(Some(registrar.beside_publishers(args.tls.tls_secret.is_some())))
+    Ok(Some(Registrar::new(api_server().await?, registration, args.home().map(str::to_owned), oneself, trusted, policies)))
 }
 
-/// Reads the policies of files, or makes ready to follow those of the API server.
+/// What namespaces ask for, and the namespaces themselves where policies look at them.
+async fn open_namespaces(args: &ServeArgs, needed: bool, health: &Health) -> anyhow::Result<Namespaces> {
+    let defaults = args.settings().defaults;
+    if !args.namespace_labels && !needed {
+        return Ok(Namespaces::Same(defaults));
+    }
+    let why = if args.namespace_labels || args.policies {
+        "the API server tells the namespaces"
+    } else {
+        "a policy looks at namespaces (namespaceSelector, namespaceObject), which an API server has to tell"
+    };
+    let client = api_server().await.context(why)?;
+    health.await_namespaces();
+    let labelled = if args.namespace_labels { Labelled::new(client, defaults) } else { Labelled::for_policies(client, defaults) };
+    Ok(Namespaces::Labelled(Arc::new(labelled)))
+}
+
+/// Reads the policies of files, or makes ready to follow those of the API server. Whether namespaces have to be followed for them, too.
 async fn open_policies(
     args: &ServeArgs,
     policies: &Arc<Policies>,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
-) -> anyhow::Result<Option<Follower>> {
+) -> anyhow::Result<(Option<Follower>, bool)> {
     if args.policies {
         health.await_policies();
         let trusted = args.exceptions_from.iter().cloned().collect();
         let follows = Follows { kubernetes: args.validating_admission_policies, trusted };
         let follower = Follower::new(api_server().await?, follows, Arc::clone(policies), Arc::clone(health), Arc::clone(metrics));
-        return Ok(Some(follower));
+        return Ok((Some(follower), true));
     }
     let library = policies::of_files(&args.policy).context("cannot use the policies")?;
     metrics.set_policies(&library.entries());
     policies.replace(library.snapshot());
-    Ok(None)
+    Ok((None, library.needs_namespaces()))
 }
 
 async fn open_source(args: &ServeArgs) -> anyhow::Result<(Source, Pair)> {
@@ -260,27 +296,18 @@ async fn open_source(args: &ServeArgs) -> anyhow::Result<(Source, Pair)> {
     Ok((Source::Files(Box::new(mounted)), pair))
 }
 
-fn tls_config(pair: Arc<CurrentPair>, client_ca: Option<&Path>, identity: &Identity) -> anyhow::Result<Arc<ServerConfig>> {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let builder = match client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
-            let mut roots = read_roots(path).with_context(|| format!("cannot use {}", path.display()))?;
-            // Nobody but this process has a certificate from it.
-            roots.add(identity.authority().clone())?;
-            builder.with_client_cert_verifier(WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build()?)
+fn tls_config(pair: Arc<CurrentPair>, callers: Option<Arc<Callers>>) -> anyhow::Result<Arc<ServerConfig>> {
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions()?;
+    let mut config = match callers {
+        None => builder.with_no_client_auth().with_cert_resolver(pair),
+        Some(callers) => {
+            let mut config = builder.with_client_cert_verifier(callers).with_cert_resolver(pair);
+            // A session that is resumed would not be looked at anew.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+            config
         }
     };
-    let mut config = builder.with_cert_resolver(pair);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
-}
-
-fn read_roots(path: &Path) -> anyhow::Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path)? {
-        roots.add(certificate?)?;
-    }
-    Ok(roots)
 }

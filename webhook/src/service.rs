@@ -14,6 +14,9 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::policies::Policies;
 
+/// The longest field of the decision log, in bytes. The API server's names are shorter; others may send anything.
+const MAX_FIELD: usize = 512;
+
 /// Answers reviews.
 #[derive(Debug, Clone)]
 pub struct Service {
@@ -90,7 +93,7 @@ impl Service {
         let is_label_change =
             request.resource.resource == "namespaces" && request.resource.group.is_empty() && request.operation == Operation::Update;
         if is_label_change && !self.settings.exemptions.namespaces.contains(&request.name) {
-            self.namespaces.warnings(request).await
+            self.namespaces.warnings(request, &self.settings.exemptions.runtime_classes).await
         } else {
             Vec::new()
         }
@@ -114,24 +117,43 @@ impl Service {
 /// One line a denial, with fixed fields: the decision log.
 fn log_denial(request: &AdmissionRequest, decision: &Decision) {
     let Some(denial) = decision.denial() else { return };
+    let (resource, status) = (&request.resource, &denial.status);
     let checks: Vec<&str> = denial.violations.iter().map(|violation| violation.check).collect();
     let policies: Vec<String> = denial.policies.iter().map(|violation| format!("{}:{}", violation.policy, violation.control)).collect();
     info!(
-        uid = request.uid,
+        uid = cut(&request.uid),
         operation = request.operation.as_str(),
-        group = request.resource.group,
-        resource = request.resource.resource,
-        subresource = request.sub_resource,
-        namespace = request.namespace,
-        name = request.object_name(),
-        user = request.user_info.username,
+        group = cut(&resource.group),
+        resource = cut(&resource.resource),
+        subresource = cut(&request.sub_resource),
+        namespace = cut(&request.namespace),
+        name = cut(request.object_name()),
+        user = cut(&request.user_info.username),
         dry_run = request.dry_run.unwrap_or(false),
-        code = denial.status.code,
+        code = status.code,
         standard = denial.standard.map(|standard| standard.to_string()),
-        checks = checks.join(","),
-        policies = policies.join(","),
+        checks = cut(&checks.join(",")),
+        policies = cut(&policies.join(",")),
         exceptions_used = decision.waivers,
-        reason = denial.status.message.lines().next().unwrap_or_default(),
+        reason = cut(status.message.lines().next().unwrap_or_default()),
         "denied"
     );
+}
+
+/// As much of a text as a field of the log holds.
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_FIELD)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_of_the_log_is_cut_between_characters() {
+        assert_eq!(cut("web"), "web");
+        assert_eq!(cut(&"x".repeat(MAX_FIELD + 1)).len(), MAX_FIELD);
+        let text = format!("x{}", "é".repeat(MAX_FIELD));
+        assert_eq!(cut(&text).len(), MAX_FIELD - 1);
+    }
 }

@@ -51,6 +51,15 @@ fn bundle(objects: &ObjectStore) -> String {
     bundles[0].clone()
 }
 
+/// Somebody writes what the webhooks trust.
+fn trust(objects: &ObjectStore, bundle: &str) {
+    let mut configuration = objects.get(CONFIGURATION).unwrap();
+    for webhook in configuration["webhooks"].as_array_mut().unwrap() {
+        webhook["clientConfig"]["caBundle"] = json!(bundle);
+    }
+    objects.set(CONFIGURATION, configuration);
+}
+
 #[tokio::test]
 async fn makes_an_authority_publishes_it_and_leaves_both_alone_from_then_on() {
     let (objects, store) = cluster().await;
@@ -113,15 +122,14 @@ async fn recovers_from_a_secret_that_was_deleted_or_spoilt_and_trusts_both_autho
     let mut now = start();
     for spoil in spoilings(&objects) {
         let before = stored.bundle().to_owned();
-        let signs = before.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned();
         spoil();
         now += INTERVAL;
         assert!(stored.renew(now).await.unwrap().is_none(), "nobody knows the new authority yet");
         let new = decode(&objects.get(SECRET).unwrap()["data"]["ca.crt"]);
-        assert_eq!(bundle(&objects), format!("{new}{signs}"));
+        assert_eq!(bundle(&objects), format!("{new}{before}"));
         now += INTERVAL * 4;
         assert!(stored.renew(now).await.unwrap().is_some(), "everybody knows it");
-        assert_eq!(bundle(&objects), format!("{new}{signs}"), "other replicas may use theirs still");
+        assert_eq!(bundle(&objects), format!("{new}{before}"), "other replicas may use theirs still");
     }
 }
 
@@ -130,6 +138,7 @@ async fn a_replica_whose_certificate_nobody_trusts_any_more_signs_anew_at_once()
     let (objects, store) = cluster().await;
     let (mut stored, _) = Stored::open(store.clone(), vec!["webhook.svc".to_owned()], INTERVAL, start()).await.unwrap();
     objects.delete(SECRET);
+    trust(&objects, "");
     store.keep_up(start() + INTERVAL, None).await.unwrap();
     assert!(stored.renew(start() + INTERVAL).await.unwrap().is_some());
 }
@@ -138,11 +147,82 @@ async fn a_replica_whose_certificate_nobody_trusts_any_more_signs_anew_at_once()
 async fn puts_its_bundle_back_when_somebody_overwrites_it() {
     let (objects, store) = cluster().await;
     let authority = store.keep_up(start(), None).await.unwrap();
-    let mut configuration = objects.get(CONFIGURATION).unwrap();
-    configuration["webhooks"][1]["clientConfig"]["caBundle"] = json!("");
-    objects.set(CONFIGURATION, configuration);
+    trust(&objects, "");
     store.keep_up(start(), None).await.unwrap();
     assert_eq!(bundle(&objects), authority.bundle());
+}
+
+#[tokio::test]
+async fn a_replica_that_starts_without_the_secret_leaves_the_certificates_of_others_trusted() {
+    let (objects, store) = cluster().await;
+    let names = || vec!["webhook.svc".to_owned()];
+    let (mut old, _) = Stored::open(store.clone(), names(), INTERVAL, start()).await.unwrap();
+    let before = bundle(&objects);
+    objects.delete(SECRET);
+    let (new, _) = Stored::open(store.clone(), names(), INTERVAL, start() + INTERVAL).await.unwrap();
+    let new = new.bundle().to_owned();
+    assert!(new.ends_with(&before) && new != before, "both are trusted");
+    assert_eq!(bundle(&objects), new);
+    assert!(old.renew(start() + INTERVAL).await.unwrap().is_none(), "what it serves with is trusted");
+    assert!(old.renew(start() + INTERVAL * 5).await.unwrap().is_some());
+
+    // Taken out of the Secret, it is trusted no longer.
+    let mut secret = objects.get(SECRET).unwrap();
+    secret["data"].as_object_mut().unwrap().remove("previous-ca.crt");
+    objects.set(SECRET, secret);
+    store.keep_up(start() + INTERVAL * 6, None).await.unwrap();
+    assert_eq!(format!("{}{before}", bundle(&objects)), new);
+}
+
+#[tokio::test]
+async fn a_secret_of_another_type_is_filled_and_keeps_what_else_it_holds() {
+    let (objects, store) = cluster().await;
+    let data = json!({"tls.crt": "YQ==", "tls.key": "Yg==", "next-ca.crt": "Yw=="});
+    objects.set(
+        SECRET,
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ca", "resourceVersion": "1"}, "type": "kubernetes.io/tls", "data": data}),
+    );
+    let authority = store.keep_up(start(), None).await.unwrap();
+    let secret = objects.get(SECRET).unwrap();
+    assert_eq!(decode(&secret["data"]["ca.crt"]), authority.bundle());
+    assert_eq!((&secret["data"]["tls.crt"], &secret["type"]), (&json!("YQ=="), &json!("kubernetes.io/tls")));
+    assert_eq!(secret["data"]["next-ca.crt"], Value::Null, "what is the authority's own is as the authority is");
+}
+
+#[tokio::test]
+async fn says_what_to_do_about_a_secret_that_nobody_can_change() {
+    let (objects, store) = cluster().await;
+    objects
+        .set(SECRET, json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ca", "resourceVersion": "1"}, "immutable": true}));
+    let error = store.keep_up(start(), None).await.unwrap_err().to_string();
+    assert_eq!(error, "the Secret ca is immutable, and has to be written: delete it, and it is made anew");
+}
+
+#[tokio::test]
+async fn publishes_for_whatever_webhooks_there_are_and_changes_nothing_else_of_them() {
+    let (objects, store) = cluster().await;
+    store.keep_up(start(), None).await.unwrap();
+    let mut configuration = objects.get(CONFIGURATION).unwrap();
+    configuration["webhooks"].as_array_mut().unwrap().truncate(1);
+    configuration["webhooks"][0]["clientConfig"]["caBundle"] = json!("");
+    configuration["webhooks"][0]["fieldOfTomorrow"] = json!({"a": 1});
+    objects.set(CONFIGURATION, configuration);
+    let authority = store.keep_up(start(), None).await.unwrap();
+    let webhooks = objects.get(CONFIGURATION).unwrap()["webhooks"].clone();
+    assert_eq!(webhooks.as_array().unwrap().len(), 1);
+    assert_eq!((bundle(&objects), &webhooks[0]["fieldOfTomorrow"]), (authority.bundle(), &json!({"a": 1})));
+}
+
+#[tokio::test]
+async fn is_well_again_once_the_api_server_answers_though_no_certificate_is_due() {
+    let (objects, store) = cluster().await;
+    let (mut stored, _) = Stored::open(store, vec!["webhook.svc".to_owned()], INTERVAL, start()).await.unwrap();
+    trust(&objects, "");
+    objects.refuse_writes(Some(403));
+    stored.renew(start() + INTERVAL).await.unwrap_err();
+    assert!(stored.renew(start() + INTERVAL).await.unwrap().is_none() && !stored.is_well(), "it was not looked at since");
+    objects.refuse_writes(None);
+    assert!(stored.renew(start() + INTERVAL * 2).await.unwrap().is_none() && stored.is_well());
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use portcullis_webhook::namespaces::{Labelled, Namespaces};
 use portcullis_webhook::routes;
 use portcullis_webhook::service::Service;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
@@ -78,7 +79,8 @@ impl Follower {
     }
 
     async fn ask(&self, mut request: Value) -> Value {
-        let settings = Settings { defaults: defaults(), exemptions: Exemptions::default(), templates: Templates::Enforce };
+        let exemptions = Exemptions { runtime_classes: ["kata".to_owned()].into(), ..Exemptions::default() };
+        let settings = Settings { defaults: defaults(), exemptions, templates: Templates::Enforce };
         let router = routes::router(Service::new(settings, self.namespaces.clone(), Arc::default()));
         request["uid"] = json!("u");
         let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request});
@@ -150,6 +152,7 @@ async fn warns_of_pods_that_could_not_be_made_again_when_a_namespace_becomes_str
     let follower = follow(&[("shop", json!({}))]).await;
     follower.api.run("shop", "good", &json!({"containers": []}));
     follower.api.run("shop", "host", &json!({"hostNetwork": true}));
+    follower.api.run("shop", "in-a-machine-of-its-own", &json!({"hostNetwork": true, "runtimeClassName": "kata"}));
     let stricter = follower.relabel("shop", json!({ ENFORCE: "privileged" }), json!({ ENFORCE: "baseline" })).await;
     assert_eq!(stricter["allowed"], true);
     assert_eq!(
@@ -164,4 +167,43 @@ async fn warns_of_pods_that_could_not_be_made_again_when_a_namespace_becomes_str
     assert_eq!((&looser["allowed"], looser.get("warnings")), (&json!(true), None));
     let invalid = follower.relabel("shop", json!({}), json!({ ENFORCE: "strictest" })).await;
     assert_eq!((&invalid["status"]["code"], invalid.get("warnings")), (&json!(422), None));
+}
+
+#[tokio::test]
+async fn looks_at_the_pods_of_two_namespaces_at_once_and_tells_all_others_that_it_does_not() {
+    let follower = follow(&[("shop", json!({}))]).await;
+    follower.api.run("shop", "host", &json!({"hostNetwork": true}));
+    let relabel = || follower.relabel("shop", json!({ ENFORCE: "privileged" }), json!({ ENFORCE: "baseline" }));
+    follower.api.hold(true);
+    let (first, second, third) = tokio::join!(relabel(), relabel(), async {
+        follower.api.until_asked(2).await;
+        let third = relabel().await;
+        follower.api.hold(false);
+        third
+    });
+    let busy = "failed to list pods while checking new PodSecurity enforce level: others are being checked";
+    assert_eq!((&third["allowed"], &third["warnings"]), (&json!(true), &json!([busy])));
+    for answer in [first, second, relabel().await] {
+        assert_eq!(answer["warnings"][2], "host: host namespaces", "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn asks_for_few_namespaces_at_once_and_for_none_that_cannot_be() {
+    let follower = follow(&[]).await;
+    follower.api.hold(true);
+    let mut lookups = JoinSet::new();
+    for number in 0..40 {
+        let namespaces = follower.namespaces.clone();
+        lookups.spawn(async move { namespaces.lookup(&format!("none-{number}")).await });
+    }
+    follower.api.until_asked(16).await;
+    follower.api.hold(false);
+    for found in lookups.join_all().await {
+        assert!(matches!(&found, NamespaceLookup::Failed(why) if why.contains("not found")), "{found:?}");
+    }
+    assert_eq!(follower.api.until_asked(0).await.most, 16);
+    for name in ["", "..", "a/pods", "a?watch=true", "A", &"x".repeat(64)] {
+        assert_eq!(follower.enforced(name).await, "failed: no namespace has such a name");
+    }
 }

@@ -5,7 +5,7 @@
 #[path = "support/resources.rs"]
 mod resources;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
@@ -46,10 +46,18 @@ fn policy(name: &str, expression: &str) -> Value {
 impl Webhook {
     /// A webhook that follows an API server with these objects, once it is ready.
     async fn start(objects: &[(&str, Value)]) -> Self {
+        let webhook = Self::begin(objects, &[]).await;
+        webhook.until(async || webhook.health.readiness().0).await;
+        webhook
+    }
+
+    /// The same, ready or not. Lists of some kinds fail.
+    async fn begin(objects: &[(&str, Value)], failing: &[(&str, u16)]) -> Self {
         let (api, client) = Resources::start(&[POLICIES, EXCEPTIONS, VALIDATING, BINDINGS, CONFIG_MAPS]).await;
         for (list, object) in objects {
             api.apply(list, object.clone());
         }
+        failing.iter().for_each(|(list, code)| api.fail(list, Some(*code)));
         let (policies, metrics) = (Arc::new(Policies::default()), Arc::new(Metrics::default()));
         let health = Arc::new(Health::new(Arc::clone(&metrics)));
         health.set_certificate(CertificateHealth { expires: Some(SystemTime::now() + Duration::from_secs(60)), reload_error: None });
@@ -65,9 +73,7 @@ impl Webhook {
         let follows = Follows { kubernetes: true, trusted: ["security".to_owned()].into() };
         let follower = Follower::new(client, follows, policies, Arc::clone(&health), Arc::clone(&metrics));
         tokio::spawn(follower.run());
-        let webhook = Self { api, router: routes::router(service), health, metrics };
-        webhook.until(async || webhook.health.readiness().0).await;
-        webhook
+        Self { api, router: routes::router(service), health, metrics }
     }
 
     /// Waits for what has to become so.
@@ -169,14 +175,51 @@ async fn exceptions_count_where_they_are_trusted_and_say_whether_they_do() {
 }
 
 #[tokio::test]
+async fn an_edit_with_a_mistake_turns_no_policy_off_and_is_told() {
+    let webhook = Webhook::start(&[(POLICIES, policy("one", "object.metadata.name != 'web'"))]).await;
+    assert!(webhook.create_pod().await.contains("policy \"one\""));
+    webhook.api.apply(POLICIES, policy("one", "object.metadata.name !="));
+    let refused = webhook.condition(POLICIES, "one", "Refused").await;
+    assert_eq!((&refused["observedGeneration"], &refused["conditions"][0]["status"]), (&json!(2), &json!("False")));
+    let message = refused["conditions"][0]["message"].as_str().unwrap();
+    assert!(message.starts_with("generation 2 is refused; what was in force before it stays in force"), "{message}");
+    assert!(message.contains("\nspec.validations[0].expression: 1:"), "{message}");
+    assert!(webhook.create_pod().await.contains("policy \"one\""), "the one before is in force");
+    assert!(webhook.metrics.encode().contains(r#"portcullis_policy_resources{kind="AdmissionPolicy",state="kept"} 1"#));
+    webhook.api.delete(POLICIES, "one");
+    webhook.until_said("").await;
+}
+
+fn with_params(kind: &str) -> Value {
+    let mut policy = policy("limits", "params.data.open == 'yes'");
+    policy["spec"]["paramKind"] = json!({"apiVersion": "v1", "kind": kind});
+    policy["spec"]["paramRef"] = json!({"name": "p", "parameterNotFoundAction": "Deny"});
+    policy
+}
+
+fn map(open: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "p"}, "data": {"open": open}})
+}
+
+#[tokio::test]
+async fn parameters_that_cannot_be_listed_for_now_keep_the_server_unready_until_they_are_known() {
+    let objects = [(POLICIES, with_params("ConfigMap")), (CONFIG_MAPS, map("no"))];
+    let webhook = Webhook::begin(&objects, &[(CONFIG_MAPS, 500)]).await;
+    webhook
+        .until(async || webhook.api.get(POLICIES, "limits")["status"]["conditions"][0]["message"].to_string().contains("cannot be had"))
+        .await;
+    assert_eq!(webhook.health.readiness(), (false, "policies: not known yet\n".to_owned()));
+    webhook.api.fail(CONFIG_MAPS, None);
+    webhook.until(async || webhook.health.readiness().0).await;
+    assert!(webhook.create_pod().await.contains("limits"), "its policy is in force when it is ready");
+    // A no is an answer: another try would not help.
+    let webhook = Webhook::begin(&objects, &[(CONFIG_MAPS, 403)]).await;
+    webhook.until(async || webhook.health.readiness().0).await;
+    assert_eq!(webhook.create_pod().await, "");
+}
+
+#[tokio::test]
 async fn parameters_are_followed_and_a_kind_that_is_not_served_keeps_its_policy_out_of_force() {
-    let with_params = |kind: &str| {
-        let mut policy = policy("limits", "params.data.open == 'yes'");
-        policy["spec"]["paramKind"] = json!({"apiVersion": "v1", "kind": kind});
-        policy["spec"]["paramRef"] = json!({"name": "p", "parameterNotFoundAction": "Deny"});
-        policy
-    };
-    let map = |open: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "p"}, "data": {"open": open}});
     let webhook = Webhook::start(&[(POLICIES, with_params("ConfigMap")), (CONFIG_MAPS, map("no"))]).await;
     assert!(webhook.create_pod().await.contains("limits"), "the server was ready before the parameters were known");
     webhook.api.apply(CONFIG_MAPS, map("yes"));
@@ -184,7 +227,11 @@ async fn parameters_are_followed_and_a_kind_that_is_not_served_keeps_its_policy_
     webhook.api.delete(CONFIG_MAPS, "shop/p");
     webhook.until_said("there is no ConfigMap of v1 for it").await;
     webhook.api.apply(POLICIES, with_params("Nothing"));
-    webhook.until_said("").await;
+    let status = webhook.condition(POLICIES, "limits", "Refused").await;
+    assert!(status["conditions"][0]["message"].as_str().unwrap().contains("\nspec.paramKind: the parameters"), "{status}");
+    assert!(webhook.create_pod().await.contains("there is no ConfigMap of v1 for it"), "what was in force before stays");
+    let webhook = Webhook::start(&[(POLICIES, with_params("Nothing"))]).await;
+    assert_eq!(webhook.create_pod().await, "");
     let status = webhook.condition(POLICIES, "limits", "Refused").await;
     assert!(status["conditions"][0]["message"].as_str().unwrap().starts_with("spec.paramKind: the parameters"), "{status}");
 }
@@ -231,13 +278,36 @@ async fn others_are_served_while_a_hostile_request_is_judged() {
             (status, String::from_utf8(body.to_vec()).unwrap())
         }
     };
-    let ((hostile_status, said), (deep_status, why), others) = tokio::join!(ask(hostile), ask(deep), async {
-        let mut others = Vec::new();
-        for _ in 0..20 {
-            others.push(webhook.create_pod().await);
+    let service = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "s", "operation": "CREATE", "namespace": "shop", "resource": {"group": "", "version": "v1", "resource": "services"},
+        "object": {"metadata": {"name": "web"}}}})
+    .to_string();
+    // One thread polls all of them, in this order: were the hostile one judged there, it would be answered first.
+    let order = Mutex::new(Vec::new());
+    let told = |who: &'static str| order.lock().unwrap().push(who);
+    let ((hostile_status, said), (deep_status, why), others, ()) = tokio::join!(
+        async {
+            let answer = ask(hostile).await;
+            told("hostile");
+            answer
+        },
+        ask(deep),
+        async {
+            let mut others = Vec::new();
+            for _ in 0..20 {
+                others.push(webhook.create_pod().await);
+            }
+            others
+        },
+        async {
+            for _ in 0..20 {
+                assert_eq!(ask(service.clone()).await.0, 200);
+                told("service");
+            }
         }
-        others
-    });
+    );
+    let order = order.into_inner().unwrap();
+    assert_eq!(order.iter().position(|who| *who == "hostile"), Some(20), "{order:?}");
     assert!(hostile_status == 200 && said.contains("costs more than an expression may"), "{said:.400}");
     assert!(deep_status == 400 && why.contains("recursion limit exceeded"), "{why}");
     assert!(others.iter().all(String::is_empty), "{others:?}");

@@ -151,3 +151,41 @@ async fn judges_by_policies_of_files_and_does_not_start_with_one_that_is_wrong()
     assert!(refused["error"].as_str().unwrap().starts_with("cannot use the policies: spec.validations[0].expression: "), "{refused}");
     assert_eq!(child.wait().await.unwrap().code(), Some(1));
 }
+
+/// A kubeconfig that names an API server at this address.
+fn kubeconfig(address: &str) -> String {
+    format!(
+        "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c, user: u}}}}],
+          clusters: [{{name: c, cluster: {{server: \"http://{address}\"}}}}], users: [{{name: u, user: {{}}}}]}}"
+    )
+}
+
+#[tokio::test]
+async fn a_policy_of_a_file_that_looks_at_namespaces_needs_an_api_server_and_is_not_ready_before_it_told_them() {
+    let folder = tempfile::tempdir().unwrap();
+    issue(&folder);
+    let path = |name: &str| folder.path().join(name).into_os_string().into_string().unwrap();
+    let (chain, key, config) = (path("tls.crt"), path("tls.key"), path("kubeconfig"));
+    let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/../policies/no-exec-in-production/policy.yaml");
+    let addresses = ["--listen", "127.0.0.1:0", "--health-listen", "127.0.0.1:0"];
+    let arguments = [&["serve", "--tls-cert", &chain, "--tls-key", &key, "--policy", policy][..], &addresses[..]].concat();
+    let start = || {
+        let mut command = webhook(&arguments);
+        command.env("KUBECONFIG", &config).env("HOME", folder.path()).env_remove("KUBERNETES_SERVICE_HOST");
+        command.spawn().unwrap()
+    };
+    let mut child = start();
+    let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+    let error = next_line(&mut log).await["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("a policy looks at namespaces") && error.contains("set KUBECONFIG"), "{error}");
+    assert_eq!(child.wait().await.unwrap().code(), Some(1));
+
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    std::fs::write(&config, kubeconfig(&silent.local_addr().unwrap().to_string())).unwrap();
+    let mut child = start();
+    let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+    let serving = next_line(&mut log).await;
+    let health = tokio::net::TcpStream::connect(serving["health_address"].as_str().unwrap()).await.unwrap();
+    let (status, text) = exchange(health, "GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+    assert_eq!((status, text.as_str()), (503, "namespaces: not known yet\n"));
+}

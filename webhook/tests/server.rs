@@ -63,6 +63,30 @@ async fn answers_only_callers_whose_certificate_the_client_authority_signed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn lets_in_whom_the_file_of_client_authorities_names_now() {
+    let ((old_ca, old), (new_ca, new)) = (issue_client(), issue_client());
+    let server = Running::start_for(Limits::default(), Some(&old_ca)).await;
+    let status = async |caller: &ClientPair| match connect_as(server.address, &server.certificate, Some(caller)).await {
+        Ok(mut stream) => {
+            let _ = stream.write_all(post().as_bytes()).await;
+            receive(stream).await.0
+        }
+        Err(_) => 0,
+    };
+    assert_eq!((status(&old).await, status(&new).await), (200, 0));
+    let file = server.folder.path().join("client-ca.crt");
+    std::fs::write(&file, format!("{old_ca}{new_ca}")).unwrap();
+    until(async || status(&new).await == 200).await;
+    assert_eq!(status(&old).await, 200);
+    std::fs::write(&file, &new_ca).unwrap();
+    until(async || status(&old).await == 0).await;
+    std::fs::write(&file, "").unwrap();
+    // Longer than it takes to see the change.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!((status(&old).await, status(&new).await), (0, 200), "a file that cannot be used changes nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn goes_on_after_requests_that_it_refuses() {
     let server = Running::start(Limits::default()).await;
     let garbage = TcpStream::connect(server.address).await.unwrap();
@@ -141,6 +165,29 @@ async fn serves_others_while_slow_clients_dribble_heads_and_bodies() {
         assert_eq!(status, 200);
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serves_others_while_idle_clients_have_every_connection() {
+    let server = Running::start(Limits { connections: 20, ..Limits::default() }).await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        let mut stream = server.connect().await;
+        stream.write_all(post().replace("connection: close\r\n", "").as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        idle.push(stream);
+    }
+    // All are there before any says a word: each that is taken in must not lose its place to the next.
+    let mut begun = Vec::new();
+    for _ in 0..8 {
+        begun.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    for stream in begun {
+        let (status, _) = exchange(server.secure(stream).await, &post()).await;
+        assert_eq!(status, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ fn violation(located: &LocatedViolation) -> Value {
     let LocatedViolation { violation, lines } = located;
     let finding = |(finding, line): (&portcullis_admission::Finding, &Option<u64>)| {
         let change = match &finding.change.to {
-            Some(to) => json!({ "set": finding.change.path.to_string(), "to": to }),
+            Some(to) => json!({ "set": finding.change.path.to_string(), "to": &**to }),
             None => json!({ "remove": finding.change.path.to_string() }),
         };
         json!({ "field": finding.path.to_string(), "line": line, "value": finding.value, "allowed": finding.allowed, "change": change })
@@ -74,6 +74,7 @@ fn policy_violation(located: &LocatedPolicyViolation) -> Value {
         "actions": violation.actions,
         "deniesPods": violation.denies_pods,
         "findings": violation.findings.iter().zip(&located.lines).map(finding).collect::<Vec<_>>(),
+        "moreFindings": violation.more_findings,
     })
 }
 

@@ -74,6 +74,9 @@ fn write_judged(findings: &Findings, judged: &Judged, style: &Style, output: &mu
             let line = line.map(|line| format!("line {line}: ")).unwrap_or_default();
             writeln!(output, "    {faint}{line}{end}{}", printable(finding))?;
         }
+        if located.violation.more_findings > 0 {
+            writeln!(output, "    and {} more fields", located.violation.more_findings)?;
+        }
     }
     writeln!(output)
 }

@@ -66,7 +66,7 @@ fn of_violation(violation: &Violation, standard: &str) -> Finding {
 fn of_policy(located: &LocatedPolicyViolation) -> Finding {
     let violation = &located.violation;
     let outcome = match () {
-        () if violation.control == "error" => Outcome::Error,
+        () if located.is_error() => Outcome::Error,
         () if violation.denies() || violation.denies_pods => Outcome::Fail,
         () => Outcome::Warn,
     };

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
-use kube::discovery::{Discovery, Scope, verbs};
+use kube::discovery::{ApiCapabilities, Discovery, Scope, verbs};
 use portcullis_admission::WORKLOADS;
 use portcullis_admission::policy::{Coverage, Deeds};
 use portcullis_api::admission_policy::OperationName;
 use serde_json::Value;
 
-use crate::cluster::{self, ClusterError, cannot};
+use crate::cluster::{self, ClusterError, answered, cannot};
 use crate::findings::CheckError;
 
 /// A kind of objects.
@@ -121,7 +121,7 @@ pub(super) async fn of(client: &Client, coverage: &Coverage) -> Result<(Vec<Kind
     }
     let error = |(group, version, resource): (String, String, String)| {
         let group = if group.is_empty() { version } else { format!("{group}/{version}") };
-        let message = format!("a policy is for {resource} of {group}, which the API server does not have or does not list");
+        let message = format!("a policy is for {resource} of {group}, which the API server does not have, does not list or does not make");
         CheckError { source: format!("{group}/{resource}"), line: None, message }
     };
     Ok((kinds, unknown.into_iter().map(error).collect()))
@@ -134,12 +134,17 @@ fn is_of(kind: &Kind, deeds: &Deeds) -> bool {
     part(&kind.resource.group, &deeds.group) && part(&kind.resource.plural, resource)
 }
 
-/// Every kind that the API server lists, in every version, the preferred one first.
+/// Whether somebody can have made its objects, and they can be listed. Others are the cluster's own account of itself, such as ComponentStatuses.
+fn is_looked_at(capabilities: &ApiCapabilities) -> bool {
+    [verbs::LIST, verbs::CREATE].iter().all(|verb| capabilities.supports_operation(verb))
+}
+
+/// Every kind whose objects are made and listed, in every version, the preferred one first.
 async fn served(client: &Client) -> Result<Vec<Kind>, ClusterError> {
-    let discovery = match Discovery::new(client.clone()).run_aggregated().await {
+    let discovery = match answered(Discovery::new(client.clone()).run_aggregated()).await {
         Ok(discovery) => discovery,
         // Before Kubernetes 1.26 there is one request for each version.
-        Err(_) => Discovery::new(client.clone()).run().await.map_err(cannot("ask which resources there are"))?,
+        Err(_) => answered(Discovery::new(client.clone()).run()).await.map_err(cannot("ask which resources there are"))?,
     };
     let mut kinds = Vec::new();
     for group in discovery.groups_alphabetical() {
@@ -147,7 +152,7 @@ async fn served(client: &Client) -> Result<Vec<Kind>, ClusterError> {
         let others = group.versions().filter(|version| *version != preferred);
         for version in std::iter::once(preferred).chain(others) {
             for (resource, capabilities) in group.versioned_resources(version) {
-                if capabilities.supports_operation(verbs::LIST) {
+                if is_looked_at(&capabilities) {
                     kinds.push(Kind { resource, namespaced: capabilities.scope == Scope::Namespaced });
                 }
             }
@@ -177,5 +182,18 @@ mod tests {
         let object = DynamicObject { types: None, metadata, data: json!({"spec": {}}) };
         let value = Kind::namespaces().value(&object).unwrap();
         assert_eq!(value, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}, "spec": {}}));
+    }
+
+    #[test]
+    fn what_nobody_can_have_made_is_not_looked_at() {
+        let capabilities = |operations: &[&str]| ApiCapabilities {
+            scope: Scope::Cluster,
+            subresources: Vec::new(),
+            operations: operations.iter().map(|operation| (*operation).to_owned()).collect(),
+        };
+        assert!(is_looked_at(&capabilities(&["create", "delete", "get", "list"])));
+        for other in [&["get", "list"][..], &["create"], &[]] {
+            assert!(!is_looked_at(&capabilities(other)), "{other:?}");
+        }
     }
 }

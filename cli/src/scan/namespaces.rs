@@ -9,7 +9,10 @@ use serde_json::Value;
 use super::kinds::Kind;
 use super::pages::Pages;
 use crate::args::ScanArgs;
-use crate::cluster::{ClusterError, cannot};
+use crate::cluster::{ClusterError, answered, cannot};
+
+/// The namespace that the webhook is never registered for.
+const SYSTEM: &str = "kube-system";
 
 /// The namespaces that are meant.
 #[derive(Debug)]
@@ -31,15 +34,11 @@ impl Namespaces {
             found = all.map_err(|error| error.listing("namespaces", "the API server does not list its namespaces"))?;
         } else {
             for name in &args.namespace {
-                let namespace = api.get_opt(name).await.map_err(cannot(format!("read the namespace {name:?}")))?;
+                let namespace = answered(api.get_opt(name)).await.map_err(cannot(format!("read the namespace {name:?}")))?;
                 found.push(namespace.ok_or_else(|| ClusterError::NotFound(format!("there is no namespace {name:?}")))?);
             }
         }
-        let except: BTreeSet<String> = if args.namespace.is_empty() && !args.all_namespaces {
-            args.except_namespace.iter().cloned().collect()
-        } else {
-            BTreeSet::new()
-        };
+        let except = except(args);
         let mut objects = BTreeMap::new();
         for namespace in &found {
             let name = namespace.metadata.name.clone().unwrap_or_default();
@@ -68,5 +67,35 @@ impl Namespaces {
 
     pub(super) fn objects(&self) -> impl Iterator<Item = &Value> {
         self.objects.values()
+    }
+}
+
+/// Those that are left out: none of those that were named.
+fn except(args: &ScanArgs) -> BTreeSet<String> {
+    let system = args.namespace.is_empty() && !args.all_namespaces;
+    args.except_namespace.iter().cloned().chain(system.then(|| SYSTEM.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    #[test]
+    fn the_system_is_left_out_unless_somebody_asks_for_it() {
+        for (arguments, expected) in [
+            (&[][..], &["kube-system"][..]),
+            (&["--except-namespace", "shop"], &["kube-system", "shop"]),
+            (&["--namespace-selector", "a=b"], &["kube-system"]),
+            (&["-A"], &[]),
+            (&["-A", "--except-namespace", "shop"], &["shop"]),
+            (&["-n", "kube-system"], &[]),
+        ] {
+            let line = [&["portcullis", "scan"], arguments].concat();
+            let Command::Scan(args) = Args::parse_from(&line).command else { panic!("{line:?}") };
+            assert_eq!(except(&args), expected.iter().map(|name| (*name).to_owned()).collect(), "{arguments:?}");
+        }
     }
 }

@@ -20,7 +20,7 @@ use super::ScanError;
 use super::kinds::Kind;
 use super::pages::Pages;
 use crate::args::ScanArgs;
-use crate::cluster::{self, ClusterError};
+use crate::cluster::{self, ClusterError, answered};
 use crate::findings::CheckError;
 use crate::policies;
 
@@ -36,6 +36,10 @@ pub(super) async fn read(client: &Client, args: &ScanArgs, now: Timestamp) -> Re
     let resources = policies::read(&args.policy).map_err(ScanError::Policies)?;
     if !args.policy.is_empty() && resources.is_empty() {
         return Err(ScanError::Policies(vec!["no policies found".to_owned()]));
+    }
+    let unbound = policies::unbound(&resources);
+    if !unbound.is_empty() {
+        return Err(ScanError::Policies(unbound));
     }
     // Only those exceptions are read whose namespaces are trusted.
     let mut library = Library::new(Trust::Everywhere);
@@ -120,7 +124,7 @@ async fn read_parameters(client: &Client, kind: ParamKind, library: &mut Library
 
 async fn list_parameters(client: &Client, kind: &ParamKind) -> Result<(Vec<Arc<Value>>, bool), String> {
     let (group, version) = kind.api_version.split_once('/').unwrap_or(("", &kind.api_version));
-    let found = pinned_kind(client, &GroupVersionKind::gvk(group, version, &kind.kind)).await;
+    let found = answered(pinned_kind(client, &GroupVersionKind::gvk(group, version, &kind.kind))).await;
     let (resource, capabilities) = found.map_err(|error| error.to_string())?;
     let resource = Kind { resource, namespaced: capabilities.scope == Scope::Namespaced };
     let objects = Pages::of(resource.api(client, None)).all().await.map_err(|error| error.to_string())?;

@@ -1,8 +1,8 @@
 //! Writing PolicyReports: by server-side apply, one for each object that there is something to tell of; and removing those that no longer hold.
 //!
 //! A report is owned by its object, so that it goes with it, and is named after the object's UID, so that it is found again. What belongs to a scan has
-//! its labels. Reports of namespaces that were not scanned stay, and so do all where something could not be judged: what was not looked at may
-//! still hold. Two scans by other policies write over each other: the last one counts.
+//! its labels. Reports of namespaces that were not scanned stay, and so do all where something could not be read or written: what was not looked at
+//! may still hold. Two scans by other policies write over each other: the last one counts.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,12 +39,16 @@ const MANAGED_BY: &str = "portcullis-scan";
 const LATE: &str = "the API server does not take the reports";
 /// How long one write may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// After so many reports in a row that cannot be written none is tried any more: each may take its time, and a cluster has thousands.
+const MAX_FAILURES: usize = 3;
 
 /// Writes reports.
 pub(super) struct Publisher {
     client: Client,
     /// Namespace and name of every report that holds.
     written: BTreeSet<(String, String)>,
+    /// How many of the last ones could not be written.
+    failures: usize,
 }
 
 impl Publisher {
@@ -58,15 +62,28 @@ impl Publisher {
                 Err(error) => return Err(cannot(format!("list the {}", Kind::of(kind, true).qualified()))(error).into()),
             }
         }
-        Ok(Self { client, written: BTreeSet::new() })
+        Ok(Self { client, written: BTreeSet::new(), failures: 0 })
     }
 
-    /// Writes what there is to tell of an object.
-    pub(super) async fn publish(&mut self, identity: &Identity, object: &Value, judgement: &Judgement) -> Result<(), ClusterError> {
-        let Some(report) = describe::report(identity, object, judgement) else { return Ok(()) };
+    /// Writes what there is to tell of an object, unless too many could not be written.
+    ///
+    /// # Errors
+    /// Why it could not be written, for people.
+    pub(super) async fn publish(&mut self, identity: &Identity, object: &Value, judgement: &Judgement) -> Result<(), String> {
+        let Some(report) = describe::report(identity, object, judgement).filter(|_| self.failures < MAX_FAILURES) else { return Ok(()) };
+        let Err(error) = self.write(identity, &report).await else {
+            self.failures = 0;
+            return Ok(());
+        };
+        self.failures = self.failures.saturating_add(1);
+        let given_up = format!("; {MAX_FAILURES} in a row could not be written, so no more are");
+        Err(format!("{error}{}", if self.failures < MAX_FAILURES { "" } else { &given_up }))
+    }
+
+    async fn write(&mut self, identity: &Identity, report: &Report) -> Result<(), ClusterError> {
         let name = format!("portcullis-{}", report.scope.uid);
         let namespace = identity.namespace.clone();
-        let wanted = wanted(&name, &report);
+        let wanted = wanted(&name, report);
         let api = kind_of(&namespace).api(&self.client, Some(namespace.as_str()).filter(|namespace| !namespace.is_empty()));
         let (params, patch) = (PatchParams::apply(FIELD_MANAGER).force(), Patch::Apply(&wanted));
         let write = api.patch(&name, &params, &patch);
@@ -79,10 +96,10 @@ impl Publisher {
         Ok(())
     }
 
-    /// Removes what does not hold any more, where all that was to be judged was; says on standard error what was done.
+    /// Removes what does not hold any more, where all that was to be judged was looked at and written; says on standard error what was done.
     pub(super) async fn finish(&mut self, namespaces: &Namespaces, complete: bool) -> Result<(), ClusterError> {
         if !complete {
-            eprintln!("portcullis: {}; none removed, because not everything could be judged", self.told());
+            eprintln!("portcullis: {}; none removed, because not everything could be read and written", self.told());
             return Ok(());
         }
         let mut removed: usize = 0;

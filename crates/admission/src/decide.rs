@@ -17,6 +17,7 @@
 //! | an operation that is not known | judged | as if something were created |
 //! | no object, or another kind than the resource's | deny, 400 | there is nothing that could be judged |
 //! | an object with a field of the wrong type | deny, 400 | what cannot be read cannot be judged; the API server never sends it |
+//! | a policy or an exception of ours that does not compile | deny, 422 | it would do nothing, and only its status would say so |
 //! | an object that nothing here or in a policy looks at | allow | it is not opened: see [`needs_objects`] |
 //! | an UPDATE without a readable old object | judged in full | as if it were new |
 //! | a pod whose namespace cannot be looked up | deny, 500 | its standards are not known |
@@ -35,7 +36,7 @@ use crate::checks::evaluate;
 use crate::field::Malformed;
 use crate::namespace::{self, NamespaceStandards};
 use crate::pod::Pod;
-use crate::policy::{Effect, PolicySet, Surroundings, report};
+use crate::policy::{Effect, PolicySet, Surroundings, applied, report};
 use crate::review::{AdmissionRequest, AdmissionResponse, Operation, Status, StatusReason};
 use crate::standard::Standard;
 use crate::update;
@@ -227,7 +228,7 @@ pub fn decide(request: &AdmissionRequest, settings: &Settings, namespace: &Names
 /// Decides a request by the Pod Security Standards that namespaces ask for, as [`decide`] does, and by policies.
 ///
 /// Namespaces and users that are exempt are exempt from policies, too; runtime classes, which the author of a pod chooses, are not. What [`decide`] could
-/// not read is denied without asking any policy.
+/// not read is denied without asking any policy. A policy or an exception of ours that does not compile is denied, whoever applies it.
 pub fn admit(
     request: &AdmissionRequest,
     settings: &Settings,
@@ -235,6 +236,9 @@ pub fn admit(
     policies: &PolicySet,
     surroundings: &Surroundings<'_>,
 ) -> Decision {
+    if let Some(denial) = applied::refuse(request, surroundings.now) {
+        return Verdict::Denied(Box::new(denial)).into();
+    }
     let mut decision = decide(request, settings, namespace);
     let unreadable = decision.denial().is_some_and(|denial| denial.violations.is_empty());
     if !unreadable {
@@ -259,7 +263,9 @@ pub fn needs_namespace(request: &AdmissionRequest, settings: &Settings) -> bool 
 pub fn needs_objects(request: &AdmissionRequest, settings: &Settings, namespace: &NamespaceLookup, policies: &PolicySet) -> bool {
     let is_free = matches!(namespace, NamespaceLookup::Found(known) if known.errors.is_empty() && known.standards.allow_everything());
     let of_standards = to_be_judged(request).is_some() && !is_free;
-    is_namespace(request) || (exemption(request, settings).is_none() && (of_standards || policies.may_concern(request)))
+    is_namespace(request)
+        || applied::is_applied(request)
+        || (exemption(request, settings).is_none() && (of_standards || policies.may_concern(request)))
 }
 
 /// By what a request is exempt, whatever its object is.
@@ -273,7 +279,8 @@ fn exemption(request: &AdmissionRequest, settings: &Settings) -> Option<Exemptio
     }
 }
 
-fn is_namespace(request: &AdmissionRequest) -> bool {
+/// Whether it is about a Namespace.
+pub(crate) fn is_namespace(request: &AdmissionRequest) -> bool {
     request.resource.group.is_empty() && request.resource.resource == "namespaces"
 }
 

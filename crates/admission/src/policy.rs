@@ -22,12 +22,14 @@
 //! |---|---|
 //! | an expression that fails or costs too much, a parameter that is not there, a namespace that is not known | `failurePolicy`: `Fail` violates the policy, `Ignore` passes |
 //! | the same in a match condition, while another is false | the policy is not for the request |
+//! | an expression that fails on the pod of a template | a warning at most: the pod is judged when it is made |
 //! | a message or its expression that cannot be had | the next best text |
 //! | an exception that is expired or not valid, or of a namespace that is not trusted | allows nothing |
-//! | a policy that does not compile | is not in force, and says so; what was in force under its name before, is no longer |
+//! | a policy that does not compile | is refused when it is applied ([`applied`]); past that, is not in force, and says so; what was in force under its name before stays |
 //!
 //! What violates a policy has the policy's actions and never more: one that only warns does not deny where it fails.
 
+pub(crate) mod applied;
 pub(crate) mod compile;
 mod coverage;
 mod exception;
@@ -50,7 +52,7 @@ pub use exception::Exception;
 pub use export::{Loss, export};
 pub use judge::{OWN_GROUPS, Surroundings};
 pub use library::{Entry, Library, PolicyKey, Trust};
-pub use outcome::{Effect, PolicyFinding, PolicyOutcome, PolicyViolation, Waiver};
+pub use outcome::{Effect, MAX_FINDINGS, PolicyFinding, PolicyOutcome, PolicyViolation, Waiver};
 pub use set::PolicySet;
 
 use std::collections::BTreeSet;

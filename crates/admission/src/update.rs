@@ -5,6 +5,8 @@
 //! seccomp annotation changed. Of workloads an update is judged if their pod template changed: a Deployment that could not be created today can still
 //! be scaled down.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::checks::{SECCOMP_CONTAINER_ANNOTATION_PREFIX, SECCOMP_POD_ANNOTATION};
@@ -26,10 +28,12 @@ pub(crate) fn is_significant(old: &Pod<'_>, new: &Pod<'_>) -> bool {
         old.in_list(list).count() != new.in_list(list).count()
             || old.in_list(list).zip(new.in_list(list)).any(|(old, new)| container_changed(old, new))
     };
-    let ephemeral_changed = |new: &Container<'_>| {
-        let namesake = old.in_list(ContainerList::Ephemeral).find(|old| old.name == new.name);
-        namesake.is_none_or(|old| container_changed(old, new))
-    };
+    // By name, for nobody says that there are few. Of two with one name, which the API server does not take, the first counts.
+    let mut namesakes = BTreeMap::new();
+    for old in old.in_list(ContainerList::Ephemeral) {
+        namesakes.entry(old.name).or_insert(old);
+    }
+    let ephemeral_changed = |new: &Container<'_>| namesakes.get(new.name).is_none_or(|old| container_changed(old, new));
     annotation_changed(SECCOMP_POD_ANNOTATION)
         || list_changed(ContainerList::Regular)
         || list_changed(ContainerList::Init)

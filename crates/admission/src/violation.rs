@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ use crate::standard::Level;
 
 mod wording;
 
-pub(crate) use wording::{Setters, go_quote, join_quoted, plural};
+pub(crate) use wording::{Setters, Shown, go_quote, join_quoted, plural};
 
 /// One check that a pod violates.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +66,7 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.value {
-            Some(value) => write!(f, "{} is {value}", self.path)?,
+            Some(value) => write!(f, "{} is {}", self.path, Shown(value))?,
             None => write!(f, "{} is unset", self.path)?,
         }
         write!(f, "; allowed: {}; {}", self.allowed, self.change)
@@ -77,13 +78,13 @@ impl fmt::Display for Finding {
 pub struct Change {
     /// The field to change; not always the one that is wrong (a default for all containers is set in the pod).
     pub path: FieldPath,
-    /// Its new value; `None` removes it.
-    pub to: Option<Value>,
+    /// Its new value; `None` removes it. Findings whose change is the same one share it.
+    pub to: Option<Arc<Value>>,
 }
 
 impl Change {
     pub(crate) fn set(path: FieldPath, to: impl Into<Value>) -> Self {
-        Self { path, to: Some(to.into()) }
+        Self { path, to: Some(Arc::new(to.into())) }
     }
 
     pub(crate) fn remove(path: FieldPath) -> Self {
@@ -101,7 +102,7 @@ impl Change {
         }
         match (&self.to, last) {
             (Some(to), Segment::Field(_) | Segment::Key(_) | Segment::Index(_)) => match descend(place, last) {
-                Some(field) => *field = to.clone(),
+                Some(field) => *field = Value::clone(to),
                 None => return false,
             },
             (None, Segment::Field(name)) => return remove(place, name),
@@ -131,7 +132,7 @@ fn remove(place: &mut Value, name: &str) -> bool {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.to {
-            Some(to) => write!(f, "set {} to {to}", self.path),
+            Some(to) => write!(f, "set {} to {}", self.path, Shown(to)),
             None => write!(f, "remove {}", self.path),
         }
     }

@@ -110,10 +110,10 @@ metadata: {name: all}
 spec:
   matchConstraints: {resourceRules: [{apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*']}]}
   validations:
-  - {name: each, each: container, expression: container.image.startsWith('r/'), field: image, messageExpression: container.name}
+  - {name: each, each: container, expression: container.image.startsWith('r/'), field: image, messageExpression: string(container.name)}
   - {name: volumes, each: volume, expression: '!has(volume.hostPath)', field: hostPath.path}
   - {name: whole, expression: object.metadata.name != 'x', field: metadata.name}
-  auditAnnotations: [{key: name, valueExpression: object.metadata.name}]
+  auditAnnotations: [{key: name, valueExpression: string(object.metadata.name)}]
   actions: [warn, audit]
 ---
 apiVersion: portcullis.dev/v1alpha1

@@ -288,7 +288,10 @@ fn a_message_is_bounded_however_much_is_wrong() {
     let decision = Asked::pod(pod(&images)).by(BASELINE);
     let status = &decision.denial().unwrap().status;
     assert!(status.message.len() <= 17 * 1024, "{}", status.message.len());
-    assert!(status.details.as_ref().unwrap().causes.len() <= 256);
+    assert!(status.message.contains("  spec.containers[0].securityContext.privileged is true"), "{}", status.message);
+    assert!(status.message.contains("  and 9968 more fields"), "{}", status.message);
+    let causes = &status.details.as_ref().unwrap().causes;
+    assert!(causes.len() == 256 && causes.iter().all(|cause| cause.message.len() < 2048));
     let audited = Asked::pod(pod(&images)).by(&format!("{BASELINE}  actions: [audit, warn]\n"));
     assert!(audited.audit_annotations["policy-violations"].len() <= 10 * 1024);
     assert!(audited.warnings.iter().all(|warning| warning.chars().count() <= 256));

@@ -43,6 +43,7 @@ fn expressions_see_the_request_the_namespace_and_the_old_object() {
         "request.kind.kind == 'Pod' && request.resource.resource == 'pods' && request.requestKind.kind == 'Pod'",
         "namespaceObject.metadata.labels['environment'] == 'production'",
         "request.dryRun == false",
+        "!has(request.subResource) && !has(request.requestSubResource)",
     ] {
         assert!(Asked::pod(pod()).by(&validation(expression)).is_allowed(), "{expression}");
         assert!(!Asked::pod(pod()).by(&validation(&format!("!({expression})"))).is_allowed(), "{expression}");
@@ -62,7 +63,7 @@ fn a_denial_says_the_message_and_has_the_status_of_the_reason() {
         ("    reason: Unauthorized\n", "failed expression", 401),
         ("    reason: RequestEntityTooLarge\n", "failed expression", 413),
         // What an expression cannot give, the message does.
-        ("    message: no\n    messageExpression: object.spec.nothing.there\n", "(validations[0]): no", 422),
+        ("    message: no\n    messageExpression: string(object.spec.nothing.there)\n", "(validations[0]): no", 422),
         ("    message: no\n    messageExpression: \"'two\\\\nlines'\"\n", "(validations[0]): no", 422),
         ("    message: no\n    messageExpression: \"' '\"\n", "(validations[0]): no", 422),
     ] {
@@ -130,8 +131,58 @@ fn match_conditions_leave_out_and_their_errors_are_the_failure_policys() {
 }
 
 #[test]
+fn a_namespace_is_in_no_namespace() {
+    let policy = validation("namespaceObject == null && object.kind == 'Namespace'").replace("pods, pods/exec", "namespaces");
+    let mut asked = Asked::of(json!({"operation": "UPDATE", "object": {"kind": "Namespace", "metadata": {"name": "shop"}}}));
+    asked.request.kind.kind = "Namespace".to_owned();
+    asked.request.resource.resource = "namespaces".to_owned();
+    asked.request.namespace = "shop".to_owned();
+    assert!(asked.by(&policy).is_allowed(), "{:?}", asked.by(&policy));
+}
+
+#[test]
+fn a_container_that_cannot_be_judged_hides_none_that_is_wrong() {
+    let privileged = json!({"name": "a", "image": "x", "securityContext": {"privileged": true}});
+    for containers in [json!([privileged, {"name": "b", "image": "x"}]), json!([{"name": "b", "image": "x"}, privileged])] {
+        let asked = Asked::pod(json!({"metadata": {"name": "web"}, "spec": {"containers": containers}}));
+        for (failure_policy, told) in [("Ignore", 1), ("Fail", 2)] {
+            let rest = format!(
+                "  failurePolicy: {failure_policy}\n  validations: [{{each: container, expression: \"!container.securityContext.privileged\", message: no}}]\n"
+            );
+            let decision = asked.by(&policy(&rest));
+            assert!(denied(&decision).contains("(validations[0]): no"), "{decision:?}");
+            assert_eq!(decision.denial().unwrap().policies.len(), told, "{failure_policy}");
+        }
+    }
+}
+
+#[test]
+fn an_error_about_a_template_is_a_warning_since_the_pod_is_judged_itself() {
+    let named = format!("{}  templates: enforce\n", validation("object.metadata.name.size() < 50"));
+    let mut nameless = pod();
+    nameless["metadata"].as_object_mut().unwrap().remove("name");
+    let decision = Asked::deployment(nameless.clone()).by(&named);
+    assert!(decision.is_allowed() && decision.warnings[0].contains("no such key: name"), "{decision:?}");
+    assert!(denied(&Asked::pod(nameless).by(&named)).contains("no such key: name"));
+}
+
+#[test]
+fn what_does_not_fit_of_a_violation_is_counted_and_the_rest_told() {
+    let long = "x".repeat(512);
+    let rest = format!(
+        "  validations: [{{each: container, expression: \"false\", field: image, message: no, allowed: {long}, change: {long}}}]\n"
+    );
+    let containers: Vec<Value> = (0..20).map(|number| json!({"name": format!("c{number}"), "image": "x"})).collect();
+    let decision = Asked::pod(json!({"metadata": {"name": "web"}, "spec": {"containers": containers}})).by(&policy(&rest));
+    let message = denied(&decision);
+    let told = message.matches("].image is").count();
+    assert!((10..20).contains(&told) && message.contains(&format!("  and {} more fields", 20 - told)), "{message}");
+    assert!(message.len() <= 17 * 1024, "{}", message.len());
+}
+
+#[test]
 fn an_error_is_a_violation_only_where_the_policy_fails_closed() {
-    let failing = validation("object.spec.nothing.there");
+    let failing = validation("object.spec.nothing.there == 1");
     assert!(denied(&Asked::pod(pod()).by(&failing)).contains("policy \"p\" (error): cannot be judged: validations[0]: "));
     assert!(Asked::pod(pod()).by(&format!("{failing}  failurePolicy: Ignore\n")).is_allowed());
     let warned = Asked::pod(pod()).by(&format!("{failing}  actions: [warn]\n"));
@@ -326,8 +377,9 @@ fn work_is_bounded_whatever_is_asked() {
     let squared = validation("object.spec.containers.all(a, object.spec.containers.all(b, a.name != b.name || a.image == b.image))");
     let message = denied(&Asked::pod(large.clone()).by(&squared)).to_owned();
     assert!(message.contains("costs more than an expression may"), "{message}");
-    let each =
-        policy("  validations: [{each: container, expression: \"container.image != 'x'\", messageExpression: \"container.name\"}]\n");
+    let each = policy(
+        "  validations: [{each: container, expression: \"container.image != 'x'\", messageExpression: \"string(container.name)\"}]\n",
+    );
     let message = denied(&Asked::pod(large).by(&each)).to_owned();
     assert!(message.len() <= 17 * 1024 && message.contains("more"), "{}", message.len());
     // What would take an engine that backtracks for ever.

@@ -20,6 +20,8 @@ pub use matching::{LabelSelector, MatchPolicy, MatchResources, OperationName, Re
 
 /// The `kind` of the resource.
 pub const KIND: &str = "AdmissionPolicy";
+/// The name of its resource.
+pub const PLURAL: &str = "admissionpolicies";
 
 /// What may be created, changed, removed or connected to.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

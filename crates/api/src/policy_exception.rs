@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// The `kind` of the resource.
 pub const KIND: &str = "PolicyException";
+/// The name of its resource.
+pub const PLURAL: &str = "policyexceptions";
 
 /// How long an exception may hold, from its creation on: a year, and a day for its leap.
 pub const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);

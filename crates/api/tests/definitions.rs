@@ -43,10 +43,11 @@ fn every_schema_is_structural() {
 #[test]
 fn policies_and_exceptions_have_the_names_that_people_type_and_a_status() {
     for (definition, name, short, scope, columns) in [
-        (admission_policy::crd(), "admissionpolicies.portcullis.dev", "apol", "Cluster", ["Actions", "Templates", "Ready", "Age"]),
-        (policy_exception::crd(), "policyexceptions.portcullis.dev", "polex", "Namespaced", ["Policy", "Controls", "Expires", "Ready"]),
+        (admission_policy::crd(), admission_policy::PLURAL, "apol", "Cluster", ["Actions", "Templates", "Ready", "Age"]),
+        (policy_exception::crd(), policy_exception::PLURAL, "polex", "Namespaced", ["Policy", "Controls", "Expires", "Ready"]),
     ] {
-        assert_eq!(definition.metadata.name.as_deref(), Some(name));
+        assert_eq!(definition.metadata.name, Some(format!("{name}.portcullis.dev")));
+        assert_eq!(definition.spec.names.plural, name);
         assert_eq!(definition.spec.names.short_names.as_deref(), Some(&[short.to_owned()][..]));
         assert_eq!(definition.spec.scope, scope);
         let version = &definition.spec.versions[0];

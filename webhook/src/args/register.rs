@@ -11,6 +11,8 @@ use crate::registration::{FailurePolicy, Reached, Registration};
 
 /// Where a Service listens unless something else is said.
 const SERVICE_PORT: u16 = 443;
+/// What a cluster runs by is never sent: a webhook that does not answer must not keep it from being mended.
+const SYSTEM: &str = "kube-system";
 
 /// How the webhook registers itself.
 #[derive(Debug, Clone, ClapArgs)]
@@ -32,8 +34,8 @@ pub struct RegisterArgs {
     #[arg(long, value_name = "LABEL")]
     pub register_namespaces: Vec<Label>,
 
-    /// Namespace that is never sent; may be repeated. The server's own never is
-    #[arg(long, value_name = "NAMESPACE", default_value = "kube-system")]
+    /// Namespace that is never sent, beside kube-system and the server's own; may be repeated
+    #[arg(long, value_name = "NAMESPACE", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     pub register_except: Vec<String>,
 
     /// Certificates that signed --tls-cert, PEM, which the API server is to trust; read again when they change
@@ -77,7 +79,9 @@ impl FromStr for ReviewUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let uri: axum::http::Uri = text.parse().map_err(|_| "must be a URL")?;
-        match (uri.scheme_str(), uri.host()) {
+        // An IPv6 address has brackets in a URL, and none in a certificate.
+        let host = uri.host().map(|host| host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host));
+        match (uri.scheme_str(), host) {
             (Some("https"), Some(host)) if !host.is_empty() => Ok(Self { url: text.to_owned(), host: host.to_owned() }),
             _ => Err("must start with https:// and a host"),
         }
@@ -114,10 +118,19 @@ pub enum FailurePolicyArg {
     Ignore,
 }
 
+/// What the webhook wants to be asked about beside what carries pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AskedAbout {
+    /// The labels of namespaces.
+    pub namespace_labels: bool,
+    /// Policies and exceptions.
+    pub policies: bool,
+}
+
 impl RegisterArgs {
     /// The registration that is asked for, as the configuration `name`; none where the configuration is left to others. `home` is the webhook's own
     /// namespace, where it is known.
-    pub fn registration(&self, name: &str, home: Option<&str>, namespace_labels: bool) -> Option<Registration> {
+    pub fn registration(&self, name: &str, home: Option<&str>, about: AskedAbout) -> Option<Registration> {
         let reached = match (&self.register_service, &self.register_url) {
             (Some(ServiceName { service, port }), _) => {
                 Reached::Service { namespace: service.namespace.clone(), name: service.name.clone(), port: *port }
@@ -133,12 +146,13 @@ impl RegisterArgs {
                 .iter()
                 .map(|Label { key, value }| (key.clone(), value.clone()))
                 .collect::<BTreeMap<_, _>>(),
-            excluded: self.register_except.iter().cloned().chain(home.map(str::to_owned)).collect(),
+            excluded: self.register_except.iter().map(String::as_str).chain(home).chain([SYSTEM]).map(str::to_owned).collect(),
             failure_policy: match self.failure_policy {
                 FailurePolicyArg::Fail => FailurePolicy::Fail,
                 FailurePolicyArg::Ignore => FailurePolicy::Ignore,
             },
-            namespace_labels,
+            namespace_labels: about.namespace_labels,
+            applied_policies: about.policies,
         })
     }
 
@@ -165,7 +179,7 @@ mod tests {
     }
 
     fn registration(words: &str) -> Option<Registration> {
-        parse(words).unwrap().register.registration("portcullis", Some("home"), true)
+        parse(words).unwrap().register.registration("portcullis", Some("home"), AskedAbout::default())
     }
 
     #[test]
@@ -187,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn never_asks_for_its_own_namespace_nor_for_kube_system_unless_told_otherwise() {
+    fn never_asks_for_its_own_namespace_nor_for_kube_system_whatever_else_is_left_out() {
         let words = "--webhook-configuration w --register-service home/webhook";
         assert_eq!(registration(words).unwrap().excluded, ["home", "kube-system"].map(str::to_owned).into());
         let other = registration(&format!("{words} --register-except infra")).unwrap();
-        assert_eq!(other.excluded, ["home", "infra"].map(str::to_owned).into());
+        assert_eq!(other.excluded, ["home", "infra", "kube-system"].map(str::to_owned).into());
     }
 
     #[test]
@@ -199,5 +213,8 @@ mod tests {
         let name = |words: &str| parse(&format!("--webhook-configuration w {words}")).unwrap().register.server_name();
         assert_eq!(name("--register-service system/webhook:8443").as_deref(), Some("webhook.system.svc"));
         assert_eq!(name("--register-url https://hooks.example.org:8443/validate").as_deref(), Some("hooks.example.org"));
+        let address = name("--register-url https://[fd00::1]:8443/validate").unwrap();
+        assert_eq!(address, "fd00::1");
+        assert!(rustls::pki_types::ServerName::try_from(address).is_ok(), "what is expected in a certificate has no brackets");
     }
 }

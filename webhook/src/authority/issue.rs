@@ -47,6 +47,11 @@ impl Leaf {
         self.created
     }
 
+    /// When it expires.
+    pub const fn expires(&self) -> SystemTime {
+        self.expires
+    }
+
     /// From the time that it was made until it expires.
     pub fn lifetime(&self) -> Duration {
         self.expires.duration_since(self.created).unwrap_or(Duration::ZERO)

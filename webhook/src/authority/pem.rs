@@ -10,6 +10,19 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::{CA_LIFETIME, FIRST_DAY};
 
+/// Where a certificate begins and ends in PEM.
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
+
+/// The certificates in a text, in PEM with a line's end, without those that cannot be read.
+pub(crate) fn certificates(text: &str) -> impl Iterator<Item = (String, CertificateDer<'static>)> {
+    text.split_inclusive(END).filter_map(|part| {
+        let pem = format!("{}\n", part.get(part.find(BEGIN)?..)?);
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+        Some((pem, der))
+    })
+}
+
 /// An authority's certificate.
 #[derive(Debug, Clone)]
 pub struct CaCertificate {

@@ -4,6 +4,9 @@
 //! put the authorities to trust into the webhook configuration, and sign a certificate of its own if the one in use is due. A write carries the
 //! version that was read, so of two replicas that take a step at once one fails, reads again and finds it done. Nothing here needs a leader.
 //!
+//! What else the Secret holds stays as it is, and so does its type: of a Secret that has the wrong one, or that somebody filled otherwise, only the
+//! authority's own keys are written. One that is immutable cannot be kept up; the error says what to do.
+//!
 //! What an API server has to hear of first, it is given a moment to: where another authority is to sign and the certificate in use is trusted, the new
 //! one is used only [`HEARING`] after the bundle was published. If the certificate has truly expired, that moment is lost; if only this server's clock
 //! says so, no request is.
@@ -15,14 +18,14 @@ use std::time::{Duration, SystemTime};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, ObjectMeta, Patch, PatchParams, PostParams};
 use portcullis_api::registration::{PART_OF, PART_OF_LABEL};
 use serde_json::{Value, json};
 use thiserror::Error;
 use tracing::{info, warn};
 
-use super::{CertificateError, Pair};
-use crate::authority::{Authority, IssueError, Leaf, Step, next_step};
+use super::{CertificateError, Pair, bundle};
+use crate::authority::{Authority, IssueError, KEYS, Leaf, Step, next_step};
 
 /// A new authority that nobody was told of before signs after so many looks: by then every replica has seen it, and published it.
 const SETTLING_INTERVALS: u32 = 4;
@@ -50,8 +53,11 @@ pub enum StoreError {
     #[error(transparent)]
     Issue(#[from] IssueError),
     /// Others wrote the Secret again and again.
-    #[error("the Secret changed whenever it was to be written")]
-    Contended,
+    #[error("the {0} changed whenever it was to be written")]
+    Contended(&'static str),
+    /// Nobody can write the Secret.
+    #[error("the Secret {0} is immutable, and has to be written: delete it, and it is made anew")]
+    Immutable(String),
     /// The API server is slow.
     #[error("the API server did not answer in time")]
     TimedOut,
@@ -66,7 +72,8 @@ fn cannot(action: &'static str) -> impl FnOnce(kube::Error) -> StoreError {
 pub struct Store {
     secrets: Api<Secret>,
     secret: String,
-    configurations: Api<ValidatingWebhookConfiguration>,
+    /// Untyped, so that fields that this program does not know are written back as they are.
+    configurations: Api<DynamicObject>,
     configuration: String,
 }
 
@@ -79,10 +86,13 @@ impl std::fmt::Debug for Store {
 impl Store {
     /// The Secret `secret` in `namespace`, and the ValidatingWebhookConfiguration `configuration`.
     pub fn new(client: kube::Client, namespace: &str, secret: String, configuration: String) -> Self {
-        Self { secrets: Api::namespaced(client.clone(), namespace), secret, configurations: Api::all(client), configuration }
+        let kind = ApiResource::erase::<ValidatingWebhookConfiguration>(&());
+        let configurations = Api::all_with(client.clone(), &kind);
+        Self { secrets: Api::namespaced(client, namespace), secret, configurations, configuration }
     }
 
-    /// Brings Secret and configuration to where they should be at `now`; the authority that signs. Who signed `leaf` stays trusted.
+    /// Brings Secret and configuration to where they should be at `now`; the authority that signs. Who signed `leaf` stays trusted, and where the
+    /// authority has to be made anew, who is trusted now.
     ///
     /// # Errors
     /// The API server cannot be reached, refuses, or others write again and again.
@@ -103,31 +113,39 @@ impl Store {
             let next = match (step, authority) {
                 (Step::Keep, Some(authority)) => return Ok(authority),
                 (step, Some(authority)) => authority.after(step, now)?,
-                (_, None) => {
-                    let authority = Authority::create(now)?;
-                    leaf.map_or(authority.clone(), |leaf| authority.succeeding(leaf))
-                }
+                (_, None) => Authority::create(now)?.succeeding(leaf, bundle::each(&self.published().await?)),
             };
             if self.write(secret, &next).await? {
                 info!(?step, "wrote the certificate authority");
                 return Ok(next);
             }
         }
-        Err(StoreError::Contended)
+        Err(StoreError::Contended("Secret"))
+    }
+
+    /// The bundles that the configuration's webhooks trust.
+    async fn published(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.configuration().await?.map(|configuration| bundle::published(bundle::webhooks(&configuration))).unwrap_or_default())
+    }
+
+    async fn configuration(&self) -> Result<Option<DynamicObject>, StoreError> {
+        self.configurations.get_opt(&self.configuration).await.map_err(cannot("read the webhook configuration"))
     }
 
     /// Writes the authority over what was read; whether nobody else wrote since.
     async fn write(&self, read: Option<Secret>, authority: &Authority) -> Result<bool, StoreError> {
-        let data = authority.write().into_iter().map(|(key, value)| (key, ByteString(value))).collect();
+        let data = authority.write().into_iter().map(|(key, value)| (key, ByteString(value)));
         let written = match read {
-            Some(read) => {
-                let secret = Secret { data: Some(data), string_data: None, ..read };
+            Some(read) if read.immutable == Some(true) => return Err(StoreError::Immutable(self.secret.clone())),
+            Some(mut read) => {
+                let others = read.data.take().unwrap_or_default().into_iter().filter(|(key, _)| !KEYS.contains(&key.as_str()));
+                let secret = Secret { data: Some(others.chain(data).collect()), string_data: None, ..read };
                 self.secrets.replace(&self.secret, &PostParams::default(), &secret).await
             }
             None => {
                 let labels = Some([(PART_OF_LABEL.to_owned(), PART_OF.to_owned())].into());
                 let metadata = ObjectMeta { name: Some(self.secret.clone()), labels, ..ObjectMeta::default() };
-                let secret = Secret { metadata, data: Some(data), type_: Some("Opaque".to_owned()), ..Secret::default() };
+                let secret = Secret { metadata, data: Some(data.collect()), type_: Some("Opaque".to_owned()), ..Secret::default() };
                 self.secrets.create(&PostParams::default(), &secret).await
             }
         };
@@ -140,40 +158,36 @@ impl Store {
 
     /// Makes the configuration's webhooks trust `bundle`.
     async fn publish(&self, bundle: &str) -> Result<(), StoreError> {
-        let configuration = self.configurations.get_opt(&self.configuration).await.map_err(cannot("read the webhook configuration"))?;
-        let Some(configuration) = configuration else {
-            warn!(configuration = self.configuration, "there is no such webhook configuration; nobody calls this webhook");
-            return Ok(());
-        };
-        let Some(patch) = patch_for(&configuration, bundle) else { return Ok(()) };
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let patched = self.configurations.patch(&self.configuration, &params, &Patch::Apply(patch)).await;
-        patched.map_err(cannot("write the webhook configuration"))?;
-        info!(configuration = self.configuration, "published the certificate authority");
-        Ok(())
+        for _ in 0..ATTEMPTS {
+            let Some(configuration) = self.configuration().await? else {
+                warn!(configuration = self.configuration, "there is no such webhook configuration; nobody calls this webhook");
+                return Ok(());
+            };
+            let Some(webhooks) = bundle::trusting(bundle::webhooks(&configuration), bundle) else { return Ok(()) };
+            if self.write_webhooks(&configuration, &webhooks).await? {
+                info!(configuration = self.configuration, "published the certificate authority");
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended("webhook configuration"))
+    }
+
+    /// Writes the list of webhooks over what was read, whole, so that nothing of it stays that others have removed meanwhile; whether nobody else wrote
+    /// since.
+    async fn write_webhooks(&self, read: &DynamicObject, webhooks: &Value) -> Result<bool, StoreError> {
+        let patch = Patch::Merge(json!({"metadata": {"resourceVersion": read.metadata.resource_version}, "webhooks": webhooks}));
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match self.configurations.patch(&self.configuration, &params, &patch).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(cannot("write the webhook configuration")(error)),
+        }
     }
 }
 
 fn read(secret: &Secret) -> Option<Authority> {
     let data = secret.data.iter().flatten().map(|(key, value)| (key.clone(), value.0.clone())).collect();
     Authority::read(&data).inspect_err(|error| warn!(%error, "a new certificate authority replaces what the Secret holds")).ok()
-}
-
-/// What has to be applied so that every webhook trusts `bundle`; nothing if they do.
-fn patch_for(configuration: &ValidatingWebhookConfiguration, bundle: &str) -> Option<Value> {
-    let webhooks = configuration.webhooks.as_deref().unwrap_or_default();
-    let wanted = ByteString(bundle.as_bytes().to_vec());
-    if webhooks.iter().all(|webhook| webhook.client_config.ca_bundle.as_ref() == Some(&wanted)) {
-        return None;
-    }
-    let webhooks: Vec<Value> =
-        webhooks.iter().map(|webhook| json!({ "name": webhook.name, "clientConfig": { "caBundle": wanted } })).collect();
-    Some(json!({
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": { "name": configuration.metadata.name },
-        "webhooks": webhooks,
-    }))
 }
 
 /// A server's certificates, signed with the authority in a store.
@@ -186,6 +200,7 @@ pub struct Stored {
     leaf: Leaf,
     bundle: String,
     looked: SystemTime,
+    is_well: bool,
 }
 
 impl Stored {
@@ -197,12 +212,17 @@ impl Stored {
         let authority = store.keep_up(now, None).await?;
         let leaf = authority.sign(&names, now)?;
         let pair = Pair::from_pem(leaf.chain().as_bytes(), leaf.key().as_bytes())?;
-        Ok((Self { store, names, interval, leaf, bundle: authority.bundle(), looked: now }, pair))
+        Ok((Self { store, names, interval, leaf, bundle: authority.bundle(), looked: now, is_well: true }, pair))
     }
 
     /// What has to be trusted, as it was published last.
     pub fn bundle(&self) -> &str {
         &self.bundle
+    }
+
+    /// Whether the store could be kept up when it was looked at last.
+    pub const fn is_well(&self) -> bool {
+        self.is_well
     }
 
     /// Keeps up the store, if it is time to; a new certificate, if the one in use is due.
@@ -215,6 +235,12 @@ impl Stored {
             return Ok(None);
         }
         self.looked = now;
+        let pair = self.look(now).await;
+        self.is_well = pair.is_ok();
+        pair
+    }
+
+    async fn look(&mut self, now: SystemTime) -> Result<Option<Pair>, CertificateError> {
         let authority = self.store.keep_up(now, Some(&self.leaf)).await?;
         let is_new = std::mem::replace(&mut self.bundle, authority.bundle()) != self.bundle;
         if !authority.outdates(&self.leaf, now) || authority.spares(&self.leaf, self.interval.saturating_mul(SETTLING_INTERVALS), now) {

@@ -93,15 +93,32 @@ async fn keeps_the_pair_in_use_when_the_files_become_unusable_and_recovers() {
     let health = Health::default();
 
     mount.update(&new.chain, &old.key);
-    follow_once(&mut source, SystemTime::now(), &current, &health).await;
+    follow_once(&mut source, SystemTime::now(), &current, &Trusted::default(), &health).await;
     assert_eq!(fingerprint(&current.get()), fingerprint(&first));
     assert_eq!(health.certificate().reload_error.as_deref(), Some("the private key does not belong to the certificate"));
     assert_eq!(health.certificate().expires, Some(first.expires()));
 
     mount.update(&new.chain, &new.key);
-    follow_once(&mut source, SystemTime::now(), &current, &health).await;
+    follow_once(&mut source, SystemTime::now(), &current, &Trusted::default(), &health).await;
     assert_ne!(fingerprint(&current.get()), fingerprint(&first));
     assert_eq!(health.certificate().reload_error, None);
+}
+
+#[tokio::test]
+async fn what_can_be_renewed_again_is_no_error_any_more_though_nothing_is_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, value: &[u8]| fs::write(folder.path().join(name), value).unwrap();
+    let data = crate::authority::Authority::create(SystemTime::now()).unwrap().write();
+    data.iter().for_each(|(name, value)| write(name, value));
+    let (signed, pair) = Signed::open(folder.path().to_owned(), vec!["localhost".to_owned()], SystemTime::now()).unwrap();
+    let (mut source, current, health) = (Source::Signed(Box::new(signed)), CurrentPair::new(pair), Health::default());
+    for (key, failed) in [(&b"nonsense"[..], true), (&data["ca.key"][..], false)] {
+        write("ca.key", key);
+        follow_once(&mut source, SystemTime::now(), &current, &Trusted::default(), &health).await;
+        assert_eq!(health.certificate().reload_error.is_some(), failed);
+        follow_once(&mut source, SystemTime::now(), &current, &Trusted::default(), &health).await;
+        assert_eq!(health.certificate().reload_error.is_some(), failed, "nor is an error forgotten that is told once");
+    }
 }
 
 #[test]

@@ -95,8 +95,8 @@ pub(super) enum Told {
     Of(Watched, Box<Event<DynamicObject>>),
     /// All objects of a kind of parameters, as they are now.
     Parameters(ParamKind, Vec<Arc<Value>>, bool),
-    /// They cannot be had.
-    Unavailable(ParamKind, String),
+    /// They cannot be had, and whether that is the API server's answer and not just a failure to get one.
+    Unavailable(ParamKind, String, bool),
     /// Time has passed.
     Tick,
 }
@@ -191,8 +191,8 @@ impl Follower {
                 self.params.insert(kind.clone(), true);
                 self.library.set_parameters(kind, objects, cluster_scoped);
             }
-            Told::Unavailable(kind, why) => {
-                self.params.insert(kind.clone(), true);
+            Told::Unavailable(kind, why, is_answer) => {
+                *self.params.entry(kind.clone()).or_default() |= is_answer;
                 self.library.set_unavailable(kind, why);
             }
             Told::Tick => {}

@@ -1,7 +1,8 @@
 //! The status of policies and exceptions: whether each is in force, and if not, why. Written only where it is not what the object has.
 //!
-//! Every replica comes to the same status, and sees what another wrote; so there is no leader, and at worst each writes the same once. A status that
-//! cannot be written is logged and tried again with the next change: policies are in force all the same.
+//! Every replica comes to the same status, and sees what another wrote; so there is no leader, and at worst each writes the same once. Where replicas do
+//! not agree for once, as two releases may, each says its own no more than once in a while. A status that cannot be written is logged and tried again with
+//! the next change: policies are in force all the same.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use portcullis_admission::policy::{Entry, PolicyKey};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::warn;
 
 /// The condition.
@@ -20,6 +22,8 @@ const READY: &str = "Ready";
 const MAX_MESSAGE: usize = 32 * 1024;
 /// How long writing one status may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the same is not written again of the same object, whatever others write there.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// What a condition says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,18 +34,30 @@ pub(super) struct Said {
     message: String,
 }
 
-/// The statuses that objects have.
+/// The statuses that objects have, and the objects' UIDs.
 #[derive(Debug, Default)]
-pub(super) struct Observed(BTreeMap<PolicyKey, Value>);
+pub(super) struct Observed(BTreeMap<PolicyKey, (String, Value)>);
 
-/// A status to be written: what it says, and since when.
-pub(super) type Wanted = Vec<(PolicyKey, Said, String)>;
+/// A status to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Change {
+    key: PolicyKey,
+    /// Of the object that it is of: one that was deleted and made again has another.
+    uid: String,
+    said: Said,
+    /// Since when it is so.
+    since: String,
+}
+
+/// The statuses to be written.
+pub(super) type Wanted = Vec<Change>;
 
 impl Observed {
     /// Takes note of an object's status.
     pub(super) fn see(&mut self, key: PolicyKey, object: &Value) {
         if is_ours(&key) {
-            self.0.insert(key, object.get("status").cloned().unwrap_or_default());
+            let uid = object.get("metadata").and_then(|metadata| metadata.get("uid")).and_then(Value::as_str).unwrap_or_default();
+            self.0.insert(key, (uid.to_owned(), object.get("status").cloned().unwrap_or_default()));
         }
     }
 
@@ -54,9 +70,9 @@ impl Observed {
         entries.iter().filter(|entry| is_ours(&entry.key)).filter_map(|entry| self.change(entry, now)).collect()
     }
 
-    fn change(&self, entry: &Entry, now: Timestamp) -> Option<(PolicyKey, Said, String)> {
+    fn change(&self, entry: &Entry, now: Timestamp) -> Option<Change> {
         let said = say(entry, now);
-        let status = self.0.get(&entry.key)?;
+        let (uid, status) = self.0.get(&entry.key)?;
         let conditions = status.get("conditions").and_then(Value::as_array).into_iter().flatten();
         let condition = conditions.into_iter().find(|condition| condition.get("type").and_then(Value::as_str) == Some(READY));
         let text = |field: &str| condition.and_then(|condition| condition.get(field)).and_then(Value::as_str).unwrap_or_default();
@@ -68,7 +84,7 @@ impl Observed {
         // Since when it is so does not change where only the reason does.
         let since = if text("status") == said.status { text("lastTransitionTime").to_owned() } else { String::new() };
         let since = if since.is_empty() { now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() } else { since };
-        Some((entry.key.clone(), said, since))
+        Some(Change { key: entry.key.clone(), uid: uid.clone(), said, since })
     }
 }
 
@@ -80,7 +96,7 @@ fn is_ours(key: &PolicyKey) -> bool {
 fn say(entry: &Entry, now: Timestamp) -> Said {
     let generation = entry.generation;
     if !entry.problems.is_empty() {
-        let mut message = entry.problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let mut message = refusal(entry);
         while message.len() > MAX_MESSAGE {
             message.pop();
         }
@@ -90,6 +106,19 @@ fn say(entry: &Entry, now: Timestamp) -> Said {
         return Said { generation, status: "False", reason: "Expired", message: "it has ended and allows nothing any more".to_owned() };
     }
     Said { generation, status: "True", reason: "InForce", message: String::new() }
+}
+
+/// Why a generation is refused, and what holds instead. It is the same whichever generation a replica has in force: one that was started since has none.
+fn refusal(entry: &Entry) -> String {
+    let mut lines: Vec<String> = entry.problems.iter().map(ToString::to_string).collect();
+    let edited = entry.generation.filter(|generation| *generation > 1 && matches!(entry.key, PolicyKey::Policy(_)));
+    if let Some(generation) = edited {
+        lines.insert(
+            0,
+            format!("generation {generation} is refused; what was in force before it stays in force until a webhook starts anew"),
+        );
+    }
+    lines.join("\n")
 }
 
 /// Writes statuses, one after the other, beside the watch.
@@ -109,21 +138,38 @@ impl Status {
 }
 
 async fn write_all(client: kube::Client, mut wanted: watch::Receiver<Wanted>) {
-    // What was written, until the watch tells of it.
-    let mut written: BTreeMap<PolicyKey, Said> = BTreeMap::new();
+    let mut written = Written::default();
     while wanted.changed().await.is_ok() {
         let now_wanted = wanted.borrow_and_update().clone();
-        written.retain(|key, _| now_wanted.iter().any(|(wanted, ..)| wanted == key));
-        for (key, said, since) in now_wanted {
-            if written.get(&key) == Some(&said) {
-                continue;
-            }
-            match tokio::time::timeout(TIMEOUT, write(&client, &key, &said, &since)).await {
-                Ok(Ok(())) => _ = written.insert(key, said),
+        written.forget(Instant::now());
+        let due: Vec<&Change> = now_wanted.iter().filter(|change| written.is_due(change)).collect();
+        for change in due {
+            let key = &change.key;
+            match tokio::time::timeout(TIMEOUT, write(&client, key, &change.said, &change.since)).await {
+                Ok(Ok(())) => written.note(change, Instant::now()),
                 Ok(Err(error)) => warn!(%error, ?key, "cannot write a status"),
                 Err(_) => warn!(?key, "cannot write a status in time"),
             }
         }
+    }
+}
+
+/// What was written a moment ago.
+#[derive(Debug, Default)]
+struct Written(BTreeMap<PolicyKey, (Change, Instant)>);
+
+impl Written {
+    fn note(&mut self, change: &Change, now: Instant) {
+        self.0.insert(change.key.clone(), (change.clone(), now));
+    }
+
+    /// Forgets what may be written again.
+    fn forget(&mut self, now: Instant) {
+        self.0.retain(|_, (_, written)| now.duration_since(*written) < PAUSE);
+    }
+
+    fn is_due(&self, change: &Change) -> bool {
+        self.0.get(&change.key).is_none_or(|(written, _)| (&written.uid, &written.said) != (&change.uid, &change.said))
     }
 }
 
@@ -163,6 +209,7 @@ mod tests {
             key: PolicyKey::Policy("p".to_owned()),
             generation: Some(2),
             problems: problems.iter().map(problem).collect(),
+            kept: false,
             expires: None,
         }
     }
@@ -193,8 +240,40 @@ mod tests {
         let status = json!({"observedGeneration": 1, "conditions": [
             {"type": "Ready", "status": "False", "reason": "Refused", "message": "x", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
         let wanted = observed(status.clone()).wanted(&[entry(&["a", "b"])], now());
-        assert_eq!((wanted[0].1.message.as_str(), wanted[0].2.as_str()), ("spec: a\nspec: b", "2026-01-01T00:00:00Z"));
-        assert_eq!(observed(status).wanted(&[entry(&[])], now())[0].2, "2026-11-25T12:00:00Z");
+        assert!(wanted[0].said.message.ends_with("\nspec: a\nspec: b"), "{wanted:?}");
+        assert_eq!(wanted[0].since, "2026-01-01T00:00:00Z");
+        assert_eq!(observed(status).wanted(&[entry(&[])], now())[0].since, "2026-11-25T12:00:00Z");
+    }
+
+    #[test]
+    fn what_an_edit_with_a_mistake_leaves_in_force_is_said_alike_by_all_replicas() {
+        let refused = entry(&["a"]);
+        let kept = Entry { kept: true, ..refused.clone() };
+        let message = "generation 2 is refused; what was in force before it stays in force until a webhook starts anew\nspec: a";
+        assert_eq!((say(&refused, now()).message.as_str(), say(&refused, now())), (message, say(&kept, now())));
+        assert_eq!(say(&Entry { generation: Some(1), ..refused.clone() }, now()).message, "spec: a", "nothing was before it");
+        let exception = Entry { key: PolicyKey::Exception("n".to_owned(), "e".to_owned()), ..refused };
+        assert_eq!(say(&exception, now()).message, "spec: a", "it grants nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_is_not_written_again_within_a_pause_though_others_write_otherwise() {
+        let change = |problems: &[&str], uid: &str| {
+            let mut observed = Observed::default();
+            observed.see(PolicyKey::Policy("p".to_owned()), &json!({"metadata": {"uid": uid}}));
+            observed.wanted(&[entry(problems)], now()).remove(0)
+        };
+        let mut written = Written::default();
+        assert!(written.is_due(&change(&[], "u")));
+        written.note(&change(&[], "u"), Instant::now());
+        tokio::time::advance(PAUSE - Duration::from_secs(1)).await;
+        written.forget(Instant::now());
+        assert!(!written.is_due(&change(&[], "u")));
+        assert!(written.is_due(&change(&["a"], "u")), "something else");
+        assert!(written.is_due(&change(&[], "v")), "another object of that name");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        written.forget(Instant::now());
+        assert!(written.is_due(&change(&[], "u")));
     }
 
     #[test]

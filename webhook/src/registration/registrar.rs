@@ -2,23 +2,28 @@
 //!
 //! All replicas do the same, each by itself, as with the certificate's authority; where they agree, who is first writes and the others find it done.
 //!
+//! What is there is written over whole, by a merge patch that carries the version that was read: lists are replaced, so no webhook stays that is not
+//! wanted any more, whoever wrote it. Server-side apply would leave what another field manager has applied a part of, and that part is no valid webhook.
+//! It is used to make what is not there: where two replicas do so at once, neither fails. It is registered when the API server's answer says so.
+//!
 //! Rights that this needs: `get`, `create` and `patch` on the ValidatingWebhookConfiguration; `get` on the webhook's own namespace.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use portcullis_admission::policy::{Coverage, PolicySet};
-use serde_json::Value;
+use serde_json::{Value, json};
 use thiserror::Error;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::answer::{AnswerError, Oneself};
-use super::{Due, Registration, due, newer_bundle};
-use crate::certificates::Trusted;
+use super::{Due, Registration, difference, due, fail_open, is_broken};
+use crate::certificates::bundle;
+use crate::certificates::trusted::Trusted;
 use crate::health::Health;
 use crate::policies::Policies;
 
@@ -30,7 +35,11 @@ const FIRST_INTERVAL: Duration = Duration::from_millis(500);
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 /// How long all requests of one round may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Another name than the one that publishes the authority: what one applies must not take away what the other did.
+/// How long the last deed of a server that stops may take: less than the kubelet waits before it kills.
+const LEAVING: Duration = Duration::from_secs(5);
+/// How often that is tried where others write meanwhile.
+const LEAVING_ATTEMPTS: usize = 4;
+/// Who the API server says has written the registration.
 const FIELD_MANAGER: &str = "portcullis-registration";
 
 /// Why the webhook is not registered.
@@ -53,6 +62,14 @@ pub enum RegistrarError {
         /// Why it failed.
         source: Box<kube::Error>,
     },
+    /// It took something else than was written.
+    #[error(
+        "the API server has another {field} of the webhook configuration than was written; look which admission plugin or webhook changes it"
+    )]
+    Changed {
+        /// The field.
+        field: String,
+    },
     /// The API server is slow.
     #[error("the API server did not answer in time")]
     TimedOut,
@@ -72,14 +89,12 @@ enum State {
 /// Keeps a registration.
 pub struct Registrar {
     registration: Registration,
-    configurations: Api<ValidatingWebhookConfiguration>,
+    configurations: Api<DynamicObject>,
     namespaces: Api<Namespace>,
     /// The webhook's own namespace, with which the configuration ends.
     home: Option<String>,
     oneself: Oneself,
     trusted: Arc<Trusted>,
-    /// Whether replicas publish what they trust beside this, each as soon as it hears of it.
-    is_published: bool,
     policies: Arc<Policies>,
 }
 
@@ -100,22 +115,9 @@ impl Registrar {
         trusted: Arc<Trusted>,
         policies: Arc<Policies>,
     ) -> Self {
-        Self {
-            registration,
-            configurations: Api::all(client.clone()),
-            namespaces: Api::all(client),
-            home,
-            oneself,
-            trusted,
-            is_published: false,
-            policies,
-        }
-    }
-
-    /// The same, beside replicas that publish what is to be trusted: what one of them has added is left as it is.
-    #[must_use]
-    pub fn beside_publishers(self, is_published: bool) -> Self {
-        Self { is_published, ..self }
+        trusted.is_registered_here();
+        let configurations = Api::all_with(client.clone(), &ApiResource::erase::<ValidatingWebhookConfiguration>(&()));
+        Self { registration, configurations, namespaces: Api::all(client), home, oneself, trusted, policies }
     }
 
     /// Registers as soon as `health` says ready, and keeps it so.
@@ -172,38 +174,105 @@ impl Registrar {
         let bundle = self.trusted.lock().await;
         let bundle = bundle.as_deref().ok_or(RegistrarError::NoBundle)?;
         self.oneself.answers(bundle).await?;
-        let owner = self.owner().await?;
-        let owner = owner.as_ref().map(|(name, uid)| (name.as_str(), uid.as_str()));
-        let name = &self.registration.name;
-        let existing = self.configurations.get_opt(name).await.map_err(cannot("read the webhook configuration"))?;
-        let newer = existing.as_ref().filter(|_| self.is_published).and_then(|existing| newer_bundle(existing, bundle));
-        let mut wanted = self.registration.configuration(newer.as_deref().unwrap_or(bundle), owner, policies);
+        let home = self.home().await?;
+        let existing = self.existing().await?;
+        let published = existing.as_ref().map(|existing| bundle::published(bundle::webhooks(existing))).unwrap_or_default();
+        let to_trust = bundle::merged(&published, bundle, SystemTime::now());
+        let owner = home.as_ref().map(|home| (home.name.as_str(), home.uid.as_str()));
+        let mut wanted = self.registration.configuration(&to_trust, owner, policies);
+        if home.as_ref().is_some_and(|home| home.is_ending) {
+            fail_open(&mut wanted);
+        }
         match due(existing.as_ref(), &wanted) {
-            Due::Nothing => Ok(State::Registered),
-            Due::HandsOff => Ok(State::HandsOff),
+            Due::HandsOff => return Ok(State::HandsOff),
+            Due::Nothing => {}
             Due::Apply => {
-                // What was looked at is what is written over: somebody may be breaking the glass just now.
-                let version = existing.and_then(|existing| existing.metadata.resource_version);
-                if let (Some(version), Some(metadata)) = (version, wanted.get_mut("metadata").and_then(Value::as_object_mut)) {
-                    metadata.insert("resourceVersion".to_owned(), version.into());
-                }
-                let params = PatchParams::apply(FIELD_MANAGER).force();
-                self.configurations
-                    .patch(name, &params, &Patch::Apply(&wanted))
-                    .await
-                    .map_err(cannot("write the webhook configuration"))?;
-                info!(configuration = name, "registration written");
-                Ok(State::Registered)
+                self.write(existing.as_ref(), &wanted).await?;
+                info!(configuration = self.registration.name, "registration written");
             }
+        }
+        self.trusted.published(bundle);
+        Ok(State::Registered)
+    }
+
+    /// Tells the API server, where the webhook's own namespace is being deleted, that what no webhook answers for is admitted: replicas end before the
+    /// namespace, and the configuration only with it. Without it a namespace that never ends would keep everything out. For a server that stops.
+    pub async fn leave(&self) {
+        let configuration = &self.registration.name;
+        match tokio::time::timeout(LEAVING, self.open_if_ending()).await.unwrap_or(Err(RegistrarError::TimedOut)) {
+            Ok(false) => {}
+            Ok(true) => {
+                warn!(configuration, "the webhook's own namespace is being deleted: what no webhook answers for is admitted from now on")
+            }
+            Err(why) => warn!(configuration, %why, "it is not known whether the webhook's own namespace is being deleted"),
         }
     }
 
-    /// The name and UID of the webhook's own namespace.
-    async fn owner(&self) -> Result<Option<(String, String)>, RegistrarError> {
-        let Some(home) = &self.home else { return Ok(None) };
-        let namespace = self.namespaces.get(home).await.map_err(cannot("read the webhook's own namespace"))?;
-        Ok(namespace.metadata.uid.map(|uid| (home.clone(), uid)))
+    /// Whether the namespace is being deleted and anything had to be written.
+    async fn open_if_ending(&self) -> Result<bool, RegistrarError> {
+        if !self.home().await?.is_some_and(|home| home.is_ending) {
+            return Ok(false);
+        }
+        let mut last = None;
+        for _ in 0..LEAVING_ATTEMPTS {
+            let Some(existing) = self.existing().await?.filter(|existing| !is_broken(existing)) else { return Ok(false) };
+            let mut opened = json!({ "webhooks": bundle::webhooks(&existing) });
+            if !fail_open(&mut opened) {
+                return Ok(false);
+            }
+            match self.write(Some(&existing), &opened).await {
+                Ok(()) => return Ok(true),
+                Err(error) => last = Some(error),
+            }
+        }
+        last.map_or(Ok(false), Err)
     }
+
+    async fn existing(&self) -> Result<Option<DynamicObject>, RegistrarError> {
+        self.configurations.get_opt(&self.registration.name).await.map_err(cannot("read the webhook configuration"))
+    }
+
+    /// Writes what is wanted over `existing`. What was looked at is what is written over: somebody may be breaking the glass just now.
+    async fn write(&self, existing: Option<&DynamicObject>, wanted: &Value) -> Result<(), RegistrarError> {
+        let name = &self.registration.name;
+        let written = match existing {
+            None => self.configurations.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(wanted)).await,
+            Some(existing) => {
+                let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+                self.configurations.patch(name, &params, &Patch::Merge(over(existing, wanted))).await
+            }
+        };
+        let written = written.map_err(cannot("write the webhook configuration"))?;
+        difference(&written, wanted).map_or(Ok(()), |field| Err(RegistrarError::Changed { field }))
+    }
+
+    /// The webhook's own namespace.
+    async fn home(&self) -> Result<Option<Home>, RegistrarError> {
+        let Some(name) = &self.home else { return Ok(None) };
+        let metadata = self.namespaces.get(name).await.map_err(cannot("read the webhook's own namespace"))?.metadata;
+        let is_ending = metadata.deletion_timestamp.is_some();
+        Ok(metadata.uid.map(|uid| Home { name: name.clone(), uid, is_ending }))
+    }
+}
+
+/// The webhook's own namespace.
+struct Home {
+    name: String,
+    uid: String,
+    /// Whether it is being deleted.
+    is_ending: bool,
+}
+
+/// What is wanted, for the version of `existing` alone.
+fn over(existing: &DynamicObject, wanted: &Value) -> Value {
+    let mut patch = wanted.clone();
+    if let Some(patch) = patch.as_object_mut() {
+        let metadata = patch.entry("metadata").or_insert_with(|| json!({}));
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert("resourceVersion".to_owned(), json!(existing.metadata.resource_version));
+        }
+    }
+    patch
 }
 
 /// Until policies are for something else than `known`. Most changes of policies change nothing of that.

@@ -1,3 +1,4 @@
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use portcullis_admission::WORKLOADS;
 use portcullis_admission::policy::Deeds;
 use portcullis_api::admission_policy::OperationName;
@@ -12,6 +13,7 @@ fn registration() -> Registration {
         excluded: ["kube-system", "portcullis-system"].map(str::to_owned).into(),
         failure_policy: FailurePolicy::Fail,
         namespace_labels: true,
+        applied_policies: true,
     }
 }
 
@@ -19,14 +21,19 @@ fn wanted() -> Value {
     registration().configuration("bundle", Some(("portcullis-system", "u-1")), &Coverage::new())
 }
 
-fn read(configuration: &Value) -> ValidatingWebhookConfiguration {
+fn read(configuration: &Value) -> DynamicObject {
     serde_json::from_value(configuration.clone()).unwrap()
+}
+
+/// As the API server has it: fields that it does not know are dropped.
+fn typed(configuration: &Value) -> Value {
+    let typed: ValidatingWebhookConfiguration = serde_json::from_value(configuration.clone()).unwrap();
+    serde_json::to_value(typed).unwrap()
 }
 
 #[test]
 fn is_what_the_api_server_takes_field_by_field() {
-    // Unknown fields are dropped when it is read: what comes back is what was written.
-    assert!(covers(&serde_json::to_value(read(&wanted())).unwrap(), &wanted()));
+    assert_eq!(difference(&read(&typed(&wanted())), &wanted()), None);
 }
 
 #[test]
@@ -61,7 +68,22 @@ fn changes_of_namespaces_fail_open_and_are_asked_for_only_where_labels_count() {
     assert_eq!(labels["failurePolicy"], "Ignore");
     assert_eq!(labels["rules"][0]["resources"], json!(["namespaces"]));
     let without = Registration { namespace_labels: false, ..registration() }.configuration("bundle", None, &Coverage::new());
-    assert_eq!(without["webhooks"].as_array().unwrap().len(), 2);
+    assert!(!names(&without).contains(&LABELS));
+}
+
+#[test]
+fn policies_are_judged_as_they_are_applied_where_they_are_followed_and_nobody_is_locked_out_by_it() {
+    let applied = &wanted()["webhooks"][3];
+    assert_eq!((&applied["name"], &applied["failurePolicy"]), (&json!(APPLIED), &json!("Ignore")));
+    let resources: Vec<&Value> = applied["rules"].as_array().unwrap().iter().map(|rule| &rule["resources"][0]).collect();
+    assert_eq!(resources, ["admissionpolicies", "policyexceptions"]);
+    assert!(applied["matchConditions"].is_null(), "the others' conditions leave out the group");
+    let without = Registration { applied_policies: false, ..registration() }.configuration("bundle", None, &Coverage::new());
+    assert!(!names(&without).contains(&APPLIED));
+}
+
+fn names(configuration: &Value) -> Vec<&str> {
+    configuration["webhooks"].as_array().unwrap().iter().map(|webhook| webhook["name"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -116,26 +138,36 @@ fn what_policies_are_for_is_asked_for_as_long_as_they_are() {
         [(deeds("pods/exec", OperationName::Connect, true), true), (deeds("nodes", OperationName::Update, false), true)].into();
     let configuration = registration().configuration("bundle", None, &coverage);
     let webhooks = configuration["webhooks"].as_array().unwrap();
-    let names: Vec<&str> = webhooks.iter().map(|webhook| webhook["name"].as_str().unwrap()).collect();
-    assert_eq!(names, [CLOSED, OPEN, LABELS, POLICIES]);
-    for (webhook, asks_for_exec) in webhooks.iter().zip([true, true, false, false]) {
+    assert_eq!(names(&configuration), [CLOSED, OPEN, LABELS, APPLIED, POLICIES]);
+    for (webhook, asks_for_exec) in webhooks.iter().zip([true, true, false, false, false]) {
         assert_eq!(webhook["rules"].to_string().contains("pods/exec"), asks_for_exec, "{webhook}");
         assert_eq!(webhook["namespaceSelector"]["matchExpressions"][0]["values"], json!(["kube-system", "portcullis-system"]));
     }
-    assert_eq!((&webhooks[3]["failurePolicy"], &webhooks[3]["rules"][0]["resources"]), (&json!("Ignore"), &json!(["nodes"])));
-    assert!(covers(&serde_json::to_value(read(&configuration)).unwrap(), &configuration));
+    assert_eq!((&webhooks[4]["failurePolicy"], &webhooks[4]["rules"][0]["resources"]), (&json!("Ignore"), &json!(["nodes"])));
+    assert_eq!(difference(&read(&typed(&configuration)), &configuration), None);
     assert_eq!(due(Some(&read(&configuration)), &wanted()), Due::Apply, "they are gone");
 }
 
 #[test]
-fn what_another_replica_had_trusted_beside_ours_is_newer() {
-    let pem = |name: &str| format!("-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n");
-    let existing = |bundle: &str| read(&registration().configuration(bundle, None, &Coverage::new()));
-    let (old, new) = (pem("old"), pem("new"));
-    let both = format!("{new}{old}");
-    assert_eq!(newer_bundle(&existing(&both), &old).as_deref(), Some(both.as_str()));
-    assert_eq!(newer_bundle(&existing(&new), &old), None, "ours is not trusted");
-    let mut mixed = existing(&both);
-    mixed.webhooks.as_mut().unwrap()[1].client_config.ca_bundle = None;
-    assert_eq!(newer_bundle(&mixed, &old), None, "not everywhere");
+fn names_the_first_field_that_is_not_as_wanted() {
+    for (pointer, expected) in [
+        ("/webhooks/1/failurePolicy", ".webhooks[1].failurePolicy"),
+        ("/webhooks/0/rules/0/resources/0", ".webhooks[0].rules[0].resources[0]"),
+        ("/metadata/ownerReferences/0/uid", ".metadata.ownerReferences[0].uid"),
+    ] {
+        let mut other = wanted();
+        *other.pointer_mut(pointer).unwrap() = json!("x");
+        assert_eq!(difference(&read(&other), &wanted()).as_deref(), Some(expected));
+    }
+    let mut more = wanted();
+    more["webhooks"].as_array_mut().unwrap().push(json!({"name": POLICIES}));
+    assert_eq!(difference(&read(&more), &wanted()).as_deref(), Some(".webhooks"));
+}
+
+#[test]
+fn what_is_to_fail_open_fails_open_everywhere() {
+    let mut configuration = wanted();
+    assert!(fail_open(&mut configuration));
+    assert!(configuration["webhooks"].as_array().unwrap().iter().all(|webhook| webhook["failurePolicy"] == "Ignore"));
+    assert!(!fail_open(&mut configuration), "it does already");
 }

@@ -13,7 +13,7 @@ use axum::routing::get;
 use futures_util::stream::unfold;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Namespaces, and who is told when they change.
 #[derive(Clone)]
@@ -24,12 +24,28 @@ pub(crate) struct ApiServer {
     /// By namespace.
     pods: Arc<Mutex<BTreeMap<String, Vec<Value>>>>,
     changes: broadcast::Sender<String>,
+    /// What is asked for of one namespace: how often at once now and at most, and whether answers are held back.
+    asked: watch::Sender<Asked>,
+}
+
+/// What is asked for of one namespace: itself, or its pods.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Asked {
+    pub(crate) now: usize,
+    pub(crate) most: usize,
+    is_held: bool,
 }
 
 impl ApiServer {
     /// A server on loopback, and a client for it.
     pub(crate) async fn start() -> (Self, kube::Client) {
-        let server = Self { namespaces: Arc::default(), untold: Arc::default(), pods: Arc::default(), changes: broadcast::channel(64).0 };
+        let server = Self {
+            namespaces: Arc::default(),
+            untold: Arc::default(),
+            pods: Arc::default(),
+            changes: broadcast::channel(64).0,
+            asked: watch::Sender::default(),
+        };
         let router = Router::new()
             .route("/api/v1/namespaces", get(list_or_watch))
             .route("/api/v1/namespaces/{name}", get(get_one))
@@ -60,6 +76,25 @@ impl ApiServer {
         self.pods.lock().unwrap().entry(namespace.to_owned()).or_default().push(pod);
     }
 
+    /// Holds back the answers to what is asked for of one namespace, or gives them.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.asked.send_modify(|asked| asked.is_held = is_held);
+    }
+
+    /// Waits until so much is asked for at once.
+    pub(crate) async fn until_asked(&self, now: usize) -> Asked {
+        *self.asked.subscribe().wait_for(|asked| asked.now == now).await.unwrap()
+    }
+
+    async fn wait_while_held(&self) {
+        self.asked.send_modify(|asked| {
+            asked.now += 1;
+            asked.most = asked.most.max(asked.now);
+        });
+        self.asked.subscribe().wait_for(|asked| !asked.is_held).await.unwrap();
+        self.asked.send_modify(|asked| asked.now -= 1);
+    }
+
     /// Removes a namespace, and tells.
     pub(crate) fn delete(&self, name: &str) {
         let namespace = self.namespaces.lock().unwrap().remove(name).unwrap();
@@ -74,7 +109,7 @@ impl ApiServer {
 
 fn namespace(name: &str, labels: Value) -> Value {
     json!({
-        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+        "apiVersion": "v1", "kind": "Namespace", "status": {"phase": "Active"},
         "metadata": { "name": name, "labels": labels, "resourceVersion": "1", "uid": name },
     })
 }
@@ -89,17 +124,19 @@ async fn list_or_watch(State(server): State<ApiServer>, RawQuery(query): RawQuer
     }
     let items: Vec<Value> = server.namespaces.lock().unwrap().values().cloned().collect();
     axum::Json(json!({
-        "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadataList", "metadata": { "resourceVersion": "1" }, "items": items,
+        "apiVersion": "v1", "kind": "NamespaceList", "metadata": { "resourceVersion": "1" }, "items": items,
     }))
     .into_response()
 }
 
 async fn list_pods(State(server): State<ApiServer>, Path(namespace): Path<String>) -> Response {
+    server.wait_while_held().await;
     let items = server.pods.lock().unwrap().get(&namespace).cloned().unwrap_or_default();
     axum::Json(json!({"apiVersion": "v1", "kind": "PodList", "metadata": {"remainingItemCount": 2}, "items": items})).into_response()
 }
 
 async fn get_one(State(server): State<ApiServer>, Path(name): Path<String>) -> Response {
+    server.wait_while_held().await;
     let known = server.namespaces.lock().unwrap().get(&name).cloned();
     match known.or_else(|| server.untold.lock().unwrap().get(&name).cloned()) {
         Some(namespace) => axum::Json(namespace).into_response(),

@@ -96,6 +96,11 @@ impl Running {
         self.connect_trusting(&self.certificate).await.unwrap()
     }
 
+    /// The client's part of the handshake, over a connection that is there already.
+    pub(crate) async fn secure(&self, stream: TcpStream) -> TlsStream<TcpStream> {
+        secure(stream, &self.certificate, None).await.unwrap()
+    }
+
     /// Asks the health port.
     pub(crate) async fn probe(&self, path: &str) -> (u16, String) {
         let stream = TcpStream::connect(self.health_address).await.unwrap();
@@ -115,6 +120,10 @@ pub(crate) async fn connect_as(
     certificate: &str,
     client: Option<&ClientPair>,
 ) -> std::io::Result<TlsStream<TcpStream>> {
+    secure(TcpStream::connect(address).await?, certificate, client).await
+}
+
+async fn secure(stream: TcpStream, certificate: &str, client: Option<&ClientPair>) -> std::io::Result<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -128,7 +137,7 @@ pub(crate) async fn connect_as(
         }
     };
     let connector = TlsConnector::from(Arc::new(config));
-    connector.connect("localhost".try_into().unwrap(), TcpStream::connect(address).await?).await
+    connector.connect("localhost".try_into().unwrap(), stream).await
 }
 
 /// The text of a review, ready to be sent; the last request of its connection.

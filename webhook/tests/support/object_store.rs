@@ -1,4 +1,4 @@
-//! An API server that stores any objects by their path, with the rules that matter to who writes: versions, conflicts, apply.
+//! An API server that stores any objects by their path, with the rules that matter to who writes: versions, conflicts, merge patches, apply.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -52,7 +53,7 @@ impl ObjectStore {
         self.writes.lock().unwrap().clone()
     }
 
-    fn answer(&self, method: &Method, path: &str, body: &Value) -> Result<Value, (u16, &'static str)> {
+    fn answer(&self, method: &Method, path: &str, is_apply: bool, body: &Value) -> Result<Value, (u16, &'static str)> {
         let mut objects = self.objects.lock().unwrap();
         if method == Method::GET {
             return objects.get(path).cloned().ok_or((404, "NotFound"));
@@ -63,11 +64,14 @@ impl ObjectStore {
         let version = |object: &Value| object["metadata"]["resourceVersion"].as_str().map_or(0, |version| version.parse::<u64>().unwrap());
         let path = if method == Method::POST { format!("{path}/{}", body["metadata"]["name"].as_str().unwrap()) } else { path.to_owned() };
         let old = objects.get(&path).cloned();
+        let is_stale = |old: &Value| body["metadata"]["resourceVersion"].is_string() && version(old) != version(body);
         let mut new = match (method.as_str(), &old) {
             ("POST", Some(_)) => return Err((409, "AlreadyExists")),
-            ("PUT", Some(old)) if version(old) != version(body) => return Err((409, "Conflict")),
+            ("PUT" | "PATCH", Some(old)) if is_stale(old) => return Err((409, "Conflict")),
             ("POST", None) | ("PUT", Some(_)) => body.clone(),
-            ("PATCH", Some(old)) => apply(old.clone(), body),
+            ("PATCH", None) if is_apply => body.clone(),
+            ("PATCH", Some(old)) if is_apply => apply(old.clone(), body),
+            ("PATCH", Some(old)) => merge(old.clone(), body),
             _ => return Err((404, "NotFound")),
         };
         new["metadata"]["resourceVersion"] = json!((old.as_ref().map_or(0, version) + 1).to_string());
@@ -77,18 +81,36 @@ impl ObjectStore {
     }
 }
 
-/// Server-side apply, as far as a webhook configuration needs it: webhooks are known by their names.
+/// Server-side apply where another manager has applied a part of everything: webhooks are known by their names, and none goes away.
 fn apply(mut object: Value, patch: &Value) -> Value {
     for change in patch["webhooks"].as_array().unwrap() {
-        let webhook = object["webhooks"].as_array_mut().unwrap().iter_mut().find(|webhook| webhook["name"] == change["name"]).unwrap();
-        webhook["clientConfig"]["caBundle"] = change["clientConfig"]["caBundle"].clone();
+        let webhooks = object["webhooks"].as_array_mut().unwrap();
+        match webhooks.iter_mut().find(|webhook| webhook["name"] == change["name"]) {
+            Some(webhook) => *webhook = merge(webhook.clone(), change),
+            None => webhooks.push(change.clone()),
+        }
     }
     object
 }
 
-async fn handle(State(store): State<ObjectStore>, method: Method, uri: Uri, body: Bytes) -> Response {
+/// A merge patch: lists are replaced whole.
+fn merge(object: Value, patch: &Value) -> Value {
+    let (Value::Object(mut object), Value::Object(patch)) = (object, patch) else { return patch.clone() };
+    for (key, change) in patch {
+        if change.is_null() {
+            object.remove(key);
+        } else {
+            let before = object.remove(key).unwrap_or_else(|| json!({}));
+            object.insert(key.clone(), merge(before, change));
+        }
+    }
+    Value::Object(object)
+}
+
+async fn handle(State(store): State<ObjectStore>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    match store.answer(&method, uri.path(), &body) {
+    let is_apply = headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/apply-patch+yaml");
+    match store.answer(&method, uri.path(), is_apply, &body) {
         Ok(object) => axum::Json(object).into_response(),
         Err((code, reason)) => {
             let status =

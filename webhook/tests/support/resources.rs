@@ -25,14 +25,21 @@ pub(crate) struct Resources {
     log: Arc<Mutex<Vec<(String, String)>>>,
     changed: watch::Sender<usize>,
     writes: Arc<Mutex<usize>>,
+    /// What lists of these paths are answered with in place of objects.
+    failing: Arc<Mutex<BTreeMap<String, u16>>>,
 }
 
 impl Resources {
     /// A server on loopback that has lists of these kinds, as `apis/GROUP/VERSION/PLURAL`, and a client for it.
     pub(crate) async fn start(lists: &[&str]) -> (Self, kube::Client) {
         let objects = lists.iter().map(|list| (format!("/{list}"), BTreeMap::new())).collect();
-        let server =
-            Self { objects: Arc::new(Mutex::new(objects)), log: Arc::default(), changed: watch::channel(0).0, writes: Arc::default() };
+        let server = Self {
+            objects: Arc::new(Mutex::new(objects)),
+            log: Arc::default(),
+            changed: watch::channel(0).0,
+            writes: Arc::default(),
+            failing: Arc::default(),
+        };
         let router = Router::new().fallback(handle).with_state(server.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -57,6 +64,15 @@ impl Resources {
             if objects.insert(key, object.clone()).is_some() { "MODIFIED" } else { "ADDED" }
         };
         self.tell(list, kind, &object);
+    }
+
+    /// Answers lists with this code, or with objects again.
+    pub(crate) fn fail(&self, list: &str, code: Option<u16>) {
+        let mut failing = self.failing.lock().unwrap();
+        match code {
+            Some(code) => _ = failing.insert(format!("/{list}"), code),
+            None => _ = failing.remove(&format!("/{list}")),
+        }
     }
 
     /// Removes an object, and tells.
@@ -138,6 +154,10 @@ async fn handle(State(server): State<Resources>, method: Method, uri: Uri, body:
         });
         return Body::from_stream(changes).into_response();
     }
+    let failure = server.failing.lock().unwrap().get(&path).copied();
+    if let Some(code) = failure {
+        return failed(code, "it fails");
+    }
     let items: Option<Vec<Value>> = server.objects.lock().unwrap().get(&path).map(|objects| objects.values().cloned().collect());
     match items {
         Some(items) => {
@@ -145,9 +165,11 @@ async fn handle(State(server): State<Resources>, method: Method, uri: Uri, body:
             axum::Json(json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": version}, "items": items}))
                 .into_response()
         }
-        None => {
-            let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "not found", "reason": "NotFound", "code": 404});
-            (StatusCode::NOT_FOUND, axum::Json(status)).into_response()
-        }
+        None => failed(404, "not found"),
     }
+}
+
+fn failed(code: u16, why: &str) -> Response {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": why, "reason": "Failure", "code": code});
+    (StatusCode::from_u16(code).unwrap(), axum::Json(status)).into_response()
 }

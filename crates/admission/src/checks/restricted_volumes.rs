@@ -60,13 +60,14 @@ fn judge(pod: &Pod<'_>) -> Option<Refusal> {
         }
         names.push(volume.name);
         let path = pod.spec_path("volumes").index(index);
+        let change = Change::set(path.clone(), json!({ "name": volume.name, "emptyDir": {} }));
         for source in forbidden {
             kinds.insert(if FORBIDDEN.contains(&source) { source } else { "unknown" });
             findings.push(Finding {
                 path: path.clone(),
                 value: Some(source.into()),
                 allowed: format!("one of {}", ALLOWED.join(", ")).into(),
-                change: Change::set(path.clone(), json!({ "name": volume.name, "emptyDir": {} })),
+                change: change.clone(),
             });
         }
     }

@@ -62,16 +62,38 @@ fn judge(pod: &Pod<'_>, minor: u64) -> Option<Refusal> {
         pod.sysctls.iter().filter(|sysctl| is_allowed(sysctl.name)).map(|s| json!({ "name": s.name, "value": s.value })).collect();
     let allowed = join_quoted(ALLOWED.iter().filter(|(_, since)| *since <= minor).map(|(name, _)| name));
     let sysctls = pod.spec_path("securityContext").field("sysctls");
+    // The whole list: removing its elements one by one would move the others.
+    let change = Change::set(sysctls.clone(), kept);
     let finding = |(index, name): &(usize, &str)| Finding {
         path: sysctls.clone().index(*index).field("name"),
         value: Some((*name).into()),
         allowed: allowed.clone().into(),
-        // The whole list: removing its elements one by one would move the others.
-        change: Change::set(sysctls.clone(), kept.clone()),
+        change: change.clone(),
     };
     Some(Refusal {
         reason: "forbidden sysctls".into(),
         detail: forbidden.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", "),
         findings: forbidden.iter().map(finding).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::field::FieldPath;
+
+    #[test]
+    fn findings_share_what_is_to_be_kept_however_long_it_is() {
+        let kept = json!({"name": "net.ipv4.tcp_syncookies", "value": "1".repeat(100_000)});
+        let sysctls: Vec<Value> = (0..1_000).map(|number| json!({"name": format!("vm.x{number}")})).chain([kept]).collect();
+        let pod = json!({"spec": {"securityContext": {"sysctls": sysctls}}});
+        let refusal = judge(&Pod::read(Some(&pod), &FieldPath::default()).unwrap(), 0).unwrap();
+        let changes: Vec<&Arc<Value>> = refusal.findings.iter().filter_map(|finding| finding.change.to.as_ref()).collect();
+        assert!(changes.len() == 1_000 && changes.iter().all(|change| Arc::ptr_eq(change, changes[0])));
+        assert!(refusal.findings.iter().all(|finding| finding.to_string().len() < 1_000), "{}", refusal.findings[0]);
+    }
 }

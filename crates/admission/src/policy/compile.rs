@@ -63,11 +63,6 @@ pub(super) fn compile_bound(
 ) -> Result<Policy, Vec<Problem>> {
     let mut problems = validate::validating_admission_policy(policy);
     problems.extend(validate::validating_admission_policy_binding(binding));
-    if policy.spec.param_kind.is_some() != binding.spec.param_ref.is_some() {
-        let field = validate::FieldPath::default().field("spec").field("paramRef");
-        let message = "the policy's paramKind and the binding's paramRef belong together: write both or neither";
-        problems.push(FieldProblem { field, message: message.to_owned() });
-    }
     if !problems.is_empty() {
         return Err(problems.into_iter().map(Problem::from).collect());
     }
@@ -109,9 +104,12 @@ fn build(name: String, spec: &AdmissionPolicySpec) -> Result<Policy, Vec<Problem
     let params = match (&spec.params, &spec.param_kind, &spec.param_ref) {
         (Some(params), ..) => Params::Inline(Value::Object(params.clone())),
         (None, Some(kind), Some(reference)) => Params::Objects(Box::new(Reference::new(kind, reference))),
-        _ => Params::None,
+        // Only with Kubernetes' own: a binding that names none leaves `params` null, and one that names what the policy does not want is not heard.
+        (None, Some(_), None) => Params::Inline(Value::Null),
+        (None, None, _) => Params::None,
     };
-    let expressions = Expressions::compile(spec, !matches!(params, Params::None))?;
+    let mut expressions = Expressions::compile(spec, !matches!(params, Params::None))?;
+    expressions.validations.iter_mut().for_each(|control| control.message = one_line(&control.message));
     Ok(Policy {
         name,
         standard,
@@ -123,6 +121,11 @@ fn build(name: String, spec: &AdmissionPolicySpec) -> Result<Policy, Vec<Problem
         actions: spec.actions.clone(),
         templates: None,
     })
+}
+
+/// An expression of several lines that stands for a message is told in one.
+fn one_line(message: &str) -> String {
+    message.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn constraints(resources: &MatchResources) -> Constraints {
@@ -159,5 +162,60 @@ fn standard(pod_security: &PodSecurity) -> Result<Standard, Vec<Problem>> {
 impl Policy {
     pub(super) fn fails_closed(&self) -> bool {
         self.failure == FailurePolicy::Fail
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::{Library, Surroundings, Trust};
+    use crate::review::AdmissionRequest;
+
+    const PARAM_KIND: &str = r#"{"apiVersion": "v1", "kind": "ConfigMap"}"#;
+
+    /// What a policy of Kubernetes says of a ConfigMap that is made, `None` where it passes.
+    fn said(expression: &str, kind: Value, reference: Value) -> Option<String> {
+        let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]});
+        let policy = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "p"},
+            "spec": {"paramKind": kind, "matchConstraints": {"resourceRules": [rule]}, "validations": [{"expression": expression}]},
+        });
+        let binding = json!({
+            "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "b"},
+            "spec": {"policyName": "p", "paramRef": reference, "validationActions": ["Deny"]},
+        });
+        let mut library = Library::new(Trust::Everywhere);
+        [policy, binding].iter().for_each(|object| library.apply_object(object, jiff::Timestamp::UNIX_EPOCH));
+        let problems: Vec<String> = library.entries().iter().flat_map(|entry| &entry.problems).map(ToString::to_string).collect();
+        assert_eq!(problems, [""; 0], "{expression}");
+        let request: AdmissionRequest = serde_json::from_value(json!({
+            "operation": "CREATE", "namespace": "shop", "name": "c", "resource": {"group": "", "version": "v1", "resource": "configmaps"},
+            "object": {"metadata": {"name": "c"}}}))
+        .unwrap();
+        let surroundings = Surroundings { namespace: Ok(None), now: jiff::Timestamp::UNIX_EPOCH, deadline: None };
+        let outcome = library.snapshot().judge(&request, &surroundings);
+        outcome.violations.first().map(|violation| violation.message.clone())
+    }
+
+    #[test]
+    fn a_binding_that_names_no_parameters_leaves_them_null() {
+        let kind = || serde_json::from_str(PARAM_KIND).unwrap();
+        assert_eq!(said("params == null", kind(), Value::Null), None);
+        assert_eq!(said("params == null || params.data.max != ''", kind(), Value::Null), None);
+        let failed = said("params.data.max != ''", kind(), Value::Null).unwrap();
+        assert!(failed.starts_with("cannot be judged: "), "{failed}");
+    }
+
+    #[test]
+    fn parameters_that_a_policy_does_not_want_are_not_looked_for() {
+        let reference = json!({"name": "limits", "parameterNotFoundAction": "Deny"});
+        assert_eq!(said("object.metadata.name == 'c'", Value::Null, reference), None);
+    }
+
+    #[test]
+    fn an_expression_of_several_lines_that_stands_for_the_message_is_told_in_one() {
+        let message = said("object.metadata.name\n  == 'd'\n", Value::Null, Value::Null).unwrap();
+        assert_eq!(message, "failed expression: object.metadata.name == 'd'");
     }
 }

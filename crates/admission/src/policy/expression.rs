@@ -37,9 +37,9 @@ impl Expressions {
     /// # Errors
     /// All problems of all of them.
     pub(crate) fn compile(spec: &AdmissionPolicySpec, has_params: bool) -> Result<Self, Vec<Problem>> {
-        let mut environment = Environment::admission();
+        let mut environment = Environment::admission().exact();
         if !has_params {
-            // What is not there can be named, as Kubernetes has it, and has no field: that is found here and not at a request.
+            // Kubernetes does not declare it then. Here it can be named, and has no field: that is found here and not at a request.
             environment.declare("params", Type::Null);
         }
         let mut compiler = Compiler { problems: Vec::new() };

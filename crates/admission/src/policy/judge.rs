@@ -8,13 +8,15 @@ use portcullis_api::admission_policy::{Action, Each, TemplateAction, ValidationR
 use portcullis_cel::{Bindings, Budget, EXPRESSION_UNITS, MATCH_CONDITIONS_UNITS, POLICY_UNITS, Value as CelValue};
 use serde_json::Value;
 
+use super::applied::is_applied;
 use super::exception::{Asked, Faulty};
-use super::outcome::{ERROR, Effect, PolicyFinding, PolicyOutcome, PolicyViolation, Waiver};
+use super::outcome::{ERROR, Effect, Findings, PolicyOutcome, PolicyViolation, Waiver};
 use super::params::Found;
 use super::rules::Deed;
 use super::selector::Labels;
 use super::subject::Subject;
 use super::{Policy, PolicySet};
+use crate::decide::is_namespace;
 use crate::field::FieldPath;
 use crate::review::{AdmissionRequest, Operation, StatusReason};
 use crate::workload::Workload;
@@ -49,9 +51,9 @@ impl PolicySet {
         self.may_ask(request, Subject::changes_template, |_| true)
     }
 
-    /// Whether any policy that may be for the request has expressions: whether asking may take long.
+    /// Whether any policy that may be for the request has expressions, or it brings one: whether answering may take long.
     pub fn evaluates(&self, request: &AdmissionRequest) -> bool {
-        self.may_ask(request, Subject::changes_template, |policy| !policy.expressions.is_empty())
+        is_applied(request) || self.may_ask(request, Subject::changes_template, |policy| !policy.expressions.is_empty())
     }
 
     /// Whether a policy of this kind may be for the request, or for the pod of the template that it changes.
@@ -238,7 +240,10 @@ impl<'a> Asking<'a, '_, '_> {
         if let Some(params) = params {
             bindings.bind("params", params);
         }
-        if let Ok(Some(namespace)) = self.surroundings.namespace {
+        // A namespace is in none, though the API server gives requests about it its name as their namespace.
+        if let Ok(Some(namespace)) = self.surroundings.namespace
+            && !is_namespace(self.subject.request)
+        {
             bindings.bind("namespaceObject", namespace);
         }
         for (name, program) in &self.policy.expressions.variables {
@@ -268,9 +273,11 @@ impl<'a> Asking<'a, '_, '_> {
     }
 
     /// The policy could not be asked. Always true: it was for the subject.
+    ///
+    /// Of a template, that is only told: it lacks what a pod has when it is made, and the pod itself is judged then.
     fn fail(&mut self, why: &str) -> bool {
         if self.policy.fails_closed() {
-            self.violated(ERROR, StatusReason::InternalError, format!("cannot be judged: {why}"), Vec::new(), None);
+            self.violated(ERROR, StatusReason::InternalError, format!("cannot be judged: {why}"), Findings::default(), None);
         } else {
             self.outcome.ignored_failures = self.outcome.ignored_failures.saturating_add(1);
         }
@@ -282,17 +289,19 @@ impl<'a> Asking<'a, '_, '_> {
         control: &str,
         reason: StatusReason,
         message: String,
-        findings: Vec<PolicyFinding>,
+        findings: Findings,
         standard: Option<crate::standard::Standard>,
     ) {
         let mut actions = self.policy.actions.clone();
-        let only_warns = self.subject.is_template && self.policy.templates == Some(TemplateAction::Warn);
+        let only_warns = self.subject.is_template && (self.policy.templates == Some(TemplateAction::Warn) || control == ERROR);
         let denies_pods = only_warns && actions.remove(&Action::Deny);
         if denies_pods {
             actions.insert(Action::Warn);
         }
         let (policy, control) = (self.policy.name.clone(), control.to_owned());
-        self.outcome.violations.push(PolicyViolation { policy, control, standard, message, reason, actions, denies_pods, findings });
+        let Findings { told: findings, more: more_findings } = findings;
+        let violation = PolicyViolation { policy, control, standard, message, reason, actions, denies_pods, findings, more_findings };
+        self.outcome.violations.push(violation);
     }
 
     /// Whether an exception is for this very finding; its use is noted.

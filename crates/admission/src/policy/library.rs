@@ -2,22 +2,39 @@
 //!
 //! Each resource is compiled when it is applied, by itself: one that is wrong has its problems, and changes nothing for the others. A snapshot shares what
 //! was compiled, so that making one costs little more than filing it.
+//!
+//! | an edit that is wrong | leaves in force |
+//! |---|---|
+//! | of a policy or a binding | what was in force before, until it is mended or deleted |
+//! | of an exception | nothing: what was granted may be just what the edit was to take back |
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use portcullis_api::admission_policy::{self, AdmissionPolicy, ParamKind, ParamRef};
+use portcullis_api::admission_policy::{self, AdmissionPolicy, ParamKind};
 use portcullis_api::policy_exception::{self, PolicyException};
 use portcullis_api::validating_admission_policy::{BINDING_KIND, POLICY_KIND, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use portcullis_api::yaml::PolicyResource;
-use serde::de::DeserializeOwned;
+use serde::Serialize;
 use serde_json::Value;
 
+use super::applied::read;
 use super::compile::{Problem, bound_name, compile, compile_bound};
 use super::exception::Exception;
 use super::params::ParamStore;
 use super::{Policy, PolicySet};
+
+mod entry;
+mod held;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Entry, PolicyKey};
+use held::{Held, Kinds, Objects, Ready};
+
+/// What expressions call the namespace.
+const NAMESPACE_OBJECT: &str = "namespaceObject";
 
 /// Whose exceptions count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,59 +45,25 @@ pub enum Trust {
     Namespaces(BTreeSet<String>),
 }
 
-/// Names a resource.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PolicyKey {
-    /// A policy of ours.
-    Policy(String),
-    /// A policy of Kubernetes.
-    Validating(String),
-    /// A binding of Kubernetes.
-    Binding(String),
-    /// An exception: namespace and name.
-    Exception(String, String),
-}
-
-/// How a resource fares.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Which.
-    pub key: PolicyKey,
-    /// The generation that this is about.
-    pub generation: Option<i64>,
-    /// Why it is not in force; nothing where it is.
-    pub problems: Vec<Problem>,
-    /// When it ends, if it does.
-    pub expires: Option<Timestamp>,
-}
-
-/// What became of a resource.
+/// What became of an exception.
 #[derive(Debug)]
-struct Compiled<T> {
+struct Granted {
     generation: Option<i64>,
-    result: Result<Arc<T>, Vec<Problem>>,
-    /// The kind of its parameters.
-    params: Option<(ParamKind, ParamRef)>,
-}
-
-/// The objects of one kind.
-#[derive(Debug)]
-enum Objects {
-    Known { objects: Vec<Arc<Value>>, cluster_scoped: bool },
-    Unavailable(String),
+    result: Result<Arc<Exception>, Vec<Problem>>,
 }
 
 /// Everything that was applied.
 #[derive(Debug)]
 pub struct Library {
     trust: Trust,
-    policies: BTreeMap<String, Compiled<Policy>>,
+    policies: BTreeMap<String, Held>,
     validating: BTreeMap<String, Result<ValidatingAdmissionPolicy, Vec<Problem>>>,
-    bindings: BTreeMap<String, Result<ValidatingAdmissionPolicyBinding, Vec<Problem>>>,
-    /// By the binding's name.
-    bound: BTreeMap<String, Compiled<Policy>>,
-    exceptions: BTreeMap<(String, String), Compiled<Exception>>,
-    params: BTreeMap<ParamKind, Objects>,
+    /// Those that can be read.
+    bindings: BTreeMap<String, ValidatingAdmissionPolicyBinding>,
+    /// All bindings with their policies, by the binding's name.
+    bound: BTreeMap<String, Held>,
+    exceptions: BTreeMap<(String, String), Granted>,
+    params: Kinds,
 }
 
 impl Library {
@@ -121,7 +104,7 @@ impl Library {
             }
             PolicyResource::Binding(binding) => {
                 let name = binding.metadata.name.clone().unwrap_or_default();
-                self.bindings.insert(name.clone(), Ok(*binding));
+                self.bindings.insert(name.clone(), *binding);
                 self.bind_all(|binding| binding.metadata.name.as_ref() == Some(&name));
             }
             PolicyResource::Exception(exception) => self.apply_exception(&exception, now),
@@ -136,13 +119,13 @@ impl Library {
         match object.get("kind").and_then(Value::as_str).unwrap_or_default() {
             admission_policy::KIND => match read::<AdmissionPolicy>(object) {
                 Ok(policy) => self.apply_policy(&policy),
-                Err(problems) => _ = self.policies.insert(name, unreadable(object, problems)),
+                Err(problems) => hold(&mut self.policies, name, generation_of(object), Err(problems), &self.params),
             },
             policy_exception::KIND => match read::<PolicyException>(object) {
                 Ok(exception) => self.apply_exception(&exception, now),
                 Err(problems) => {
                     let key = (metadata("namespace").unwrap_or_default(), name);
-                    self.exceptions.insert(key, unreadable(object, problems));
+                    self.exceptions.insert(key, Granted { generation: generation_of(object), result: Err(problems) });
                 }
             },
             POLICY_KIND => match read::<ValidatingAdmissionPolicy>(object) {
@@ -155,8 +138,8 @@ impl Library {
             BINDING_KIND => match read::<ValidatingAdmissionPolicyBinding>(object) {
                 Ok(binding) => self.apply(PolicyResource::Binding(Box::new(binding)), now),
                 Err(problems) => {
-                    self.bound.remove(&name);
-                    self.bindings.insert(name, Err(problems));
+                    self.bindings.remove(&name);
+                    hold(&mut self.bound, name, generation_of(object), Err(problems), &self.params);
                 }
             },
             _ => self.apply_parameter(object.clone()),
@@ -169,6 +152,7 @@ impl Library {
             PolicyKey::Policy(name) => _ = self.policies.remove(name),
             PolicyKey::Validating(name) => {
                 self.validating.remove(name);
+                self.bound.iter_mut().for_each(|(binding, held)| held.forget(&bound_name(name, binding)));
                 self.bind_all(|binding| binding.spec.policy_name == *name);
             }
             PolicyKey::Binding(name) => {
@@ -183,29 +167,30 @@ impl Library {
     pub fn keys(&self) -> Vec<PolicyKey> {
         let policies = self.policies.keys().cloned().map(PolicyKey::Policy);
         let validating = self.validating.keys().cloned().map(PolicyKey::Validating);
-        let bindings = self.bindings.keys().cloned().map(PolicyKey::Binding);
+        let bindings = self.bound.keys().cloned().map(PolicyKey::Binding);
         let exceptions = self.exceptions.keys().cloned().map(|(namespace, name)| PolicyKey::Exception(namespace, name));
         policies.chain(validating).chain(bindings).chain(exceptions).collect()
     }
 
     /// The kinds of objects that policies have as parameters: those that have to be followed.
     pub fn param_kinds(&self) -> BTreeSet<ParamKind> {
-        self.policies
-            .values()
-            .chain(self.bound.values())
-            .filter_map(|policy| policy.params.as_ref())
-            .map(|(kind, _)| kind.clone())
-            .collect()
+        self.held().flat_map(Held::known).filter_map(|ready| ready.params.clone()).collect()
     }
 
     /// Tells all objects of a kind that is followed.
     pub fn set_parameters(&mut self, kind: ParamKind, objects: Vec<Arc<Value>>, cluster_scoped: bool) {
         self.params.insert(kind, Objects::Known { objects, cluster_scoped });
+        self.policies.values_mut().chain(self.bound.values_mut()).for_each(|held| held.settle(&self.params));
     }
 
     /// Tells that the objects of a kind cannot be had: policies that need them are not in force.
     pub fn set_unavailable(&mut self, kind: ParamKind, why: String) {
         self.params.insert(kind, Objects::Unavailable(why));
+    }
+
+    /// Whether a policy in force asks for the namespace of a request: by a selector, or in an expression.
+    pub fn needs_namespaces(&self) -> bool {
+        self.in_force().any(|ready| ready.names_namespace || ready.policy.constraints.iter().any(|of| !of.namespaces.is_empty()))
     }
 
     /// Those that are in force.
@@ -219,54 +204,49 @@ impl Library {
             }
             objects.iter().for_each(|object| store.insert(object));
         }
-        let compiled = self.policies.values().chain(self.bound.values());
-        let policies = compiled.filter(|policy| self.missing(policy).is_none()).filter_map(|policy| policy.result.as_ref().ok().cloned());
+        let policies = self.in_force().map(|ready| Arc::clone(&ready.policy));
         let exceptions = self.exceptions.values().filter_map(|exception| exception.result.as_ref().ok().cloned());
         PolicySet::new(policies.collect(), exceptions.collect(), Arc::new(store))
     }
 
     /// How every resource fares.
     pub fn entries(&self) -> Vec<Entry> {
-        let of_policy = |key: PolicyKey, compiled: &Compiled<Policy>| Entry {
+        let of_policy = |key: PolicyKey, held: &Held| Entry {
             key,
-            generation: compiled.generation,
-            problems: compiled.result.as_ref().err().cloned().unwrap_or_default().into_iter().chain(self.missing(compiled)).collect(),
+            generation: held.generation,
+            problems: held.problems(&self.params),
+            kept: held.is_kept(&self.params),
             expires: None,
         };
-        let mut entries: Vec<Entry> =
-            self.policies.iter().map(|(name, compiled)| of_policy(PolicyKey::Policy(name.clone()), compiled)).collect();
-        entries.extend(self.bound.iter().map(|(name, compiled)| of_policy(PolicyKey::Binding(name.clone()), compiled)));
+        let mut entries: Vec<Entry> = self.policies.iter().map(|(name, held)| of_policy(PolicyKey::Policy(name.clone()), held)).collect();
+        entries.extend(self.bound.iter().map(|(name, held)| of_policy(PolicyKey::Binding(name.clone()), held)));
         for (name, problems) in self.validating.iter().filter_map(|(name, policy)| Some((name, policy.as_ref().err()?))) {
-            entries.push(Entry { key: PolicyKey::Validating(name.clone()), generation: None, problems: problems.clone(), expires: None });
-        }
-        for (name, problems) in self.bindings.iter().filter_map(|(name, binding)| Some((name, binding.as_ref().err()?))) {
-            entries.push(Entry { key: PolicyKey::Binding(name.clone()), generation: None, problems: problems.clone(), expires: None });
+            let key = PolicyKey::Validating(name.clone());
+            entries.push(Entry { key, generation: None, problems: problems.clone(), kept: false, expires: None });
         }
         entries.extend(self.exceptions.iter().map(|((namespace, name), exception)| Entry {
             key: PolicyKey::Exception(namespace.clone(), name.clone()),
             generation: exception.generation,
             problems: exception.result.as_ref().err().cloned().unwrap_or_default(),
+            kept: false,
             expires: exception.result.as_ref().ok().map(|exception| exception.expires()),
         }));
         entries
     }
 
-    /// Why the parameters of a policy cannot be had.
-    fn missing(&self, policy: &Compiled<Policy>) -> Option<Problem> {
-        let (kind, _) = policy.params.as_ref().filter(|_| policy.result.is_ok())?;
-        let message = match self.params.get(kind) {
-            Some(Objects::Known { .. }) => return None,
-            Some(Objects::Unavailable(why)) => format!("the parameters cannot be had: {why}"),
-            None => "the parameters are not known yet".to_owned(),
-        };
-        Some(Problem { field: "spec.paramKind".to_owned(), message })
+    fn held(&self) -> impl Iterator<Item = &Held> {
+        self.policies.values().chain(self.bound.values())
+    }
+
+    fn in_force(&self) -> impl Iterator<Item = &Ready> {
+        self.held().filter_map(|held| held.in_force(&self.params))
     }
 
     fn apply_policy(&mut self, policy: &AdmissionPolicy) {
         let name = policy.metadata.name.clone().unwrap_or_default();
-        let params = policy.spec.param_kind.clone().zip(policy.spec.param_ref.clone());
-        let compiled = Compiled { generation: policy.metadata.generation, result: compile(policy).map(Arc::new), params };
-        self.policies.insert(name, compiled);
+        let params = policy.spec.param_kind.clone().filter(|_| policy.spec.param_ref.is_some());
+        let newest = compile(policy).map(|compiled| ready(compiled, params, &policy.spec));
+        hold(&mut self.policies, name, policy.metadata.generation, newest, &self.params);
     }
 
     fn apply_exception(&mut self, exception: &PolicyException, now: Timestamp) {
@@ -278,8 +258,8 @@ impl Library {
             let message = "exceptions of this namespace do not count: make it where the webhook was told to look";
             result = Err(vec![Problem { field: "metadata.namespace".to_owned(), message: message.to_owned() }]);
         }
-        let compiled = Compiled { generation: exception.metadata.generation, result, params: None };
-        self.exceptions.insert((namespace, exception.metadata.name.clone().unwrap_or_default()), compiled);
+        let granted = Granted { generation: exception.metadata.generation, result };
+        self.exceptions.insert((namespace, exception.metadata.name.clone().unwrap_or_default()), granted);
     }
 
     fn apply_parameter(&mut self, object: Value) {
@@ -296,17 +276,19 @@ impl Library {
 
     /// Compiles the bindings that are meant, with their policies.
     fn bind_all(&mut self, is_meant: impl Fn(&ValidatingAdmissionPolicyBinding) -> bool) {
-        for (name, binding) in &self.bindings {
-            let Some(binding) = binding.as_ref().ok().filter(|binding| is_meant(binding)) else { continue };
-            let policy = self.validating.get(&binding.spec.policy_name);
-            let of_policy = |message: String| vec![Problem { field: "spec.policyName".to_owned(), message }];
-            let (result, kind) = match policy {
-                Some(Ok(policy)) => (compile_bound(policy, binding).map(Arc::new), policy.spec.param_kind.clone()),
-                Some(Err(problems)) => (Err(problems.clone()), None),
-                None => (Err(of_policy(format!("there is no policy {:?}", binding.spec.policy_name))), None),
+        for (name, binding) in self.bindings.iter().filter(|(_, binding)| is_meant(binding)) {
+            let newest = match self.validating.get(&binding.spec.policy_name) {
+                Some(Ok(policy)) => compile_bound(policy, binding).map(|compiled| {
+                    let params = policy.spec.param_kind.clone().filter(|_| binding.spec.param_ref.is_some());
+                    ready(compiled, params, &policy.spec)
+                }),
+                Some(Err(problems)) => Err(problems.clone()),
+                None => {
+                    let message = format!("there is no policy {:?}", binding.spec.policy_name);
+                    Err(vec![Problem { field: "spec.policyName".to_owned(), message }])
+                }
             };
-            let params = kind.zip(binding.spec.param_ref.clone());
-            self.bound.insert(name.clone(), Compiled { generation: binding.metadata.generation, result, params });
+            hold(&mut self.bound, name.clone(), binding.metadata.generation, newest, &self.params);
         }
     }
 
@@ -316,11 +298,18 @@ impl Library {
     }
 }
 
-fn read<T: DeserializeOwned>(object: &Value) -> Result<T, Vec<Problem>> {
-    T::deserialize(object).map_err(|error| vec![Problem { field: String::new(), message: error.to_string() }])
+/// Takes in a generation of a policy. `newest` says what it compiled to, or why it did not.
+fn hold(policies: &mut BTreeMap<String, Held>, name: String, generation: Option<i64>, newest: Result<Ready, Vec<Problem>>, kinds: &Kinds) {
+    let held = Held::after(policies.remove(&name), generation, newest, kinds);
+    policies.insert(name, held);
 }
 
-fn unreadable<T>(object: &Value, problems: Vec<Problem>) -> Compiled<T> {
-    let generation = object.get("metadata").and_then(|metadata| metadata.get("generation")).and_then(Value::as_i64);
-    Compiled { generation, result: Err(problems), params: None }
+fn ready(policy: Policy, params: Option<ParamKind>, spec: &impl Serialize) -> Ready {
+    // Where the name stands in a text of the policy's, the namespace is looked up for nothing.
+    let names_namespace = serde_json::to_string(spec).is_ok_and(|text| text.contains(NAMESPACE_OBJECT));
+    Ready { policy: Arc::new(policy), params, names_namespace }
+}
+
+fn generation_of(object: &Value) -> Option<i64> {
+    object.get("metadata")?.get("generation")?.as_i64()
 }

@@ -60,8 +60,10 @@ pub struct PolicyViolation {
     pub actions: BTreeSet<Action>,
     /// Whether it is a template's, which passes with a warning, and whose pods are denied.
     pub denies_pods: bool,
-    /// The fields that are at fault, where they are known.
+    /// The fields that are at fault, where they are known; [`MAX_FINDINGS`] at most.
     pub findings: Vec<PolicyFinding>,
+    /// How many fields are at fault beside.
+    pub more_findings: usize,
 }
 
 impl PolicyViolation {
@@ -70,6 +72,9 @@ impl PolicyViolation {
         self.actions.contains(&Action::Deny)
     }
 }
+
+/// So many fields of one violation are told: an object with thousands, judged by hundreds of policies, must not fill the memory.
+pub const MAX_FINDINGS: usize = 256;
 
 /// The name of the control where a policy could not be judged.
 pub(crate) const ERROR: &str = "error";
@@ -85,6 +90,27 @@ pub struct PolicyFinding {
     pub allowed: Option<Cow<'static, str>>,
     /// What to do so that it passes.
     pub change: Option<String>,
+}
+
+/// The fields that are at fault, as many as are told.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) told: Vec<PolicyFinding>,
+    pub(crate) more: usize,
+}
+
+impl Findings {
+    pub(crate) fn add(&mut self, finding: impl FnOnce() -> PolicyFinding) {
+        if self.told.len() < MAX_FINDINGS {
+            self.told.push(finding());
+        } else {
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.told.len().saturating_add(self.more)
+    }
 }
 
 /// One finding for which an exception was used.

@@ -12,14 +12,17 @@ use std::fmt::Write;
 use portcullis_api::admission_policy::Action;
 use serde_json::{Value, json};
 
-use super::outcome::{ERROR, PolicyFinding, PolicyOutcome, PolicyViolation};
+use super::outcome::{ERROR, MAX_FINDINGS, PolicyFinding, PolicyOutcome, PolicyViolation};
 use crate::decide::{Decision, Denial, MAX_FINDINGS_IN_MESSAGE, Verdict};
 use crate::review::{AdmissionRequest, Status, StatusCause, StatusDetails};
+use crate::violation::Shown;
 
 /// The longest message, in bytes.
-const MAX_MESSAGE: usize = 16 * 1024;
-/// The longest value that is shown, in bytes.
-const MAX_VALUE: usize = 256;
+pub(super) const MAX_MESSAGE: usize = 16 * 1024;
+/// The longest sentence about one violation, in bytes: one that names thousands of containers leaves room for the fields. In a cause, which has one field, it
+/// is shorter.
+const MAX_SENTENCE: usize = 6 * 1024;
+const MAX_SENTENCE_OF_CAUSE: usize = 1024;
 /// The longest warning, in characters, and how many there are at most beside the Pod Security Standard's own.
 const MAX_WARNING: usize = 256;
 const MAX_WARNINGS: usize = 15;
@@ -28,7 +31,7 @@ const MAX_ANNOTATION: usize = 10 * 1024;
 /// The longest key of an audit annotation, without the webhook's name.
 const MAX_KEY: usize = 63;
 /// A Status has at most this many causes.
-const MAX_CAUSES: usize = 256;
+const MAX_CAUSES: usize = MAX_FINDINGS;
 /// How many names `explain` is said with.
 const MAX_EXPLAINED: usize = 16;
 
@@ -66,13 +69,12 @@ fn deny(decision: &mut Decision, violations: Vec<PolicyViolation>, request: &Adm
     let mut findings: usize = 0;
     let mut left_out: usize = 0;
     for violation in &violations {
-        let lines = lines_of(violation, MAX_FINDINGS_IN_MESSAGE.saturating_sub(findings));
-        findings = findings.saturating_add(violation.findings.len());
-        if denial.status.message.len().saturating_add(lines.len()) > MAX_MESSAGE {
-            left_out = left_out.saturating_add(1);
-        } else {
-            denial.status.message.push_str(&lines);
+        let room = MAX_MESSAGE.saturating_sub(denial.status.message.len());
+        match lines_of(violation, MAX_FINDINGS_IN_MESSAGE.saturating_sub(findings), room) {
+            Some(lines) => denial.status.message.push_str(&lines),
+            None => left_out = left_out.saturating_add(1),
         }
+        findings = findings.saturating_add(violation.findings.len());
     }
     if left_out > 0 {
         // Writing to a string does not fail.
@@ -103,17 +105,28 @@ fn new_denial(violations: &[PolicyViolation], request: &AdmissionRequest) -> Den
     Denial { status: Status::failure(reason, message, Some(details)), standard: None, violations: Vec::new(), policies: Vec::new() }
 }
 
-/// The lines about one violation, with so many of its findings.
-fn lines_of(violation: &PolicyViolation, most: usize) -> String {
-    let mut lines = format!("\n{}", sentence(violation));
+/// The lines about one violation, with at most so many of its findings, and as many as there is room for; `None` where there is none even for its sentence.
+fn lines_of(violation: &PolicyViolation, most: usize, room: usize) -> Option<String> {
+    /// `  and 18446744073709551615 more fields`, and its line break.
+    const RESERVED: usize = 40;
+    let mut lines = format!("\n{}", cut(&sentence(violation), MAX_SENTENCE));
+    let room = room.checked_sub(lines.len().saturating_add(RESERVED))?;
+    let mut told: usize = 0;
+    let full = lines.len().saturating_add(room);
     for finding in violation.findings.iter().take(most) {
-        let _ = write!(lines, "\n  {finding}");
+        let line = format!("\n  {finding}");
+        if lines.len().saturating_add(line.len()) > full {
+            break;
+        }
+        lines.push_str(&line);
+        told = told.saturating_add(1);
     }
-    let more = violation.findings.len().saturating_sub(most);
+    let more = violation.findings.len().saturating_sub(told).saturating_add(violation.more_findings);
     if more > 0 {
+        // Writing to a string does not fail.
         let _ = write!(lines, "\n  and {more} more fields");
     }
-    lines
+    Some(lines)
 }
 
 fn sentence(violation: &PolicyViolation) -> String {
@@ -124,7 +137,7 @@ fn sentence(violation: &PolicyViolation) -> String {
 impl std::fmt::Display for PolicyFinding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.value {
-            Some(value) => write!(f, "{} is {}", self.path, cut(&value.to_string(), MAX_VALUE))?,
+            Some(value) => write!(f, "{} is {}", self.path, Shown(value))?,
             None if self.allowed.is_some() => write!(f, "{} is unset", self.path)?,
             None => write!(f, "{}", self.path)?,
         }
@@ -136,13 +149,14 @@ impl std::fmt::Display for PolicyFinding {
 }
 
 fn causes(violation: &PolicyViolation) -> Vec<StatusCause> {
+    let sentence = cut(&sentence(violation), MAX_SENTENCE_OF_CAUSE);
     let cause = |finding: Option<&PolicyFinding>| StatusCause {
         reason: match finding {
             Some(finding) if finding.value.is_none() => "FieldValueRequired",
             Some(_) => "FieldValueForbidden",
             None => "PolicyViolated",
         },
-        message: finding.map_or_else(|| sentence(violation), |finding| format!("{}; {finding}", sentence(violation))),
+        message: finding.map_or_else(|| sentence.clone(), |finding| format!("{sentence}; {finding}")),
         field: finding.map(|finding| finding.path.to_string()).unwrap_or_default(),
     };
     if violation.findings.is_empty() {

@@ -164,13 +164,12 @@ fn direct_request(request: &AdmissionRequest) -> Value {
     let mut value = json!({
         "kind": kind(&request.kind),
         "resource": resource(&request.resource),
-        "subResource": request.sub_resource,
         "requestKind": kind(asked_kind),
         "requestResource": resource(asked_resource),
-        "requestSubResource": asked_sub_resource,
         "operation": request.operation.name(),
     });
-    complete(&mut value, request, request.object_name());
+    let texts = [("name", request.object_name()), ("subResource", &request.sub_resource), ("requestSubResource", asked_sub_resource)];
+    complete(&mut value, request, &texts);
     value
 }
 
@@ -178,22 +177,18 @@ fn pod_request(request: &AdmissionRequest) -> Value {
     let kind = json!({"group": "", "version": "v1", "kind": "Pod"});
     let resource = json!({"group": "", "version": "v1", "resource": "pods"});
     let mut value = json!({
-        "kind": kind, "resource": resource, "subResource": "", "requestKind": kind, "requestResource": resource, "requestSubResource": "",
-        "operation": "CREATE",
+        "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource, "operation": "CREATE",
     });
-    complete(&mut value, request, "");
+    complete(&mut value, request, &[]);
     value
 }
 
-/// What does not depend on the object. What is empty is left out, as the API server leaves it out.
-fn complete(value: &mut Value, request: &AdmissionRequest, name: &str) {
+/// Adds these texts, and what does not depend on the object. What is empty is left out, as the API server leaves it out, so that `has()` tells.
+fn complete(value: &mut Value, request: &AdmissionRequest, texts: &[(&str, &str)]) {
     let Some(fields) = value.as_object_mut() else { return };
     let mut put = |field: &str, value: Value| _ = fields.insert(field.to_owned(), value);
-    if !name.is_empty() {
-        put("name", name.into());
-    }
-    if !request.namespace.is_empty() {
-        put("namespace", request.namespace.clone().into());
+    for (field, text) in texts.iter().chain([&("namespace", request.namespace.as_str())]).filter(|(_, text)| !text.is_empty()) {
+        put(field, (*text).into());
     }
     put("userInfo", serde_json::to_value(&request.user_info).unwrap_or_else(|_| Value::Object(Map::new())));
     put("dryRun", request.dry_run.unwrap_or(false).into());

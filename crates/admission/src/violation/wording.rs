@@ -1,6 +1,8 @@
 //! How Pod Security Admission puts words together: quoted lists, singular and plural, `pod and containers "a", "b"`.
 
-use std::fmt;
+use std::fmt::{self, Write};
+
+use serde_json::Value;
 
 use crate::pod::Setter;
 
@@ -37,6 +39,34 @@ pub(crate) fn go_quote(text: &str) -> String {
     }
     quoted.push('"');
     quoted
+}
+
+/// The longest value that a text shows, in bytes.
+const MAX_SHOWN: usize = 256;
+
+/// A value as a text shows it: its JSON, cut where it is long. No more of it is written than is shown.
+pub(crate) struct Shown<'v>(pub(crate) &'v Value);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Beginning(String::new());
+        match write!(text, "{}", self.0) {
+            Ok(()) => f.write_str(&text.0),
+            Err(fmt::Error) => write!(f, "{}…", text.0),
+        }
+    }
+}
+
+/// The beginning of a text that is being written; it fails as soon as it is full.
+struct Beginning(String);
+
+impl Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = MAX_SHOWN.saturating_sub(self.0.len());
+        let fits = text.floor_char_boundary(room);
+        self.0.push_str(text.get(..fits).unwrap_or_default());
+        if fits < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
 }
 
 /// Who set something: the pod, containers by name, annotations.
@@ -91,12 +121,22 @@ impl fmt::Display for Setters<'_> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn quotes_as_go_does() {
         assert_eq!(go_quote("a'b\"c\\"), r#""a'b\"c\\""#);
         assert_eq!(go_quote("\u{1}\n\u{7f}\u{85}é"), r#""\x01\n\x7f\u0085é""#);
+    }
+
+    #[test]
+    fn shows_no_more_than_the_beginning_of_a_long_value() {
+        assert_eq!(Shown(&json!({"a": [1, "b"]})).to_string(), r#"{"a":[1,"b"]}"#);
+        let long = Shown(&json!(["é".repeat(1000)])).to_string();
+        assert!(long.starts_with("[\"éé") && long.ends_with("é…") && (250..=260).contains(&long.len()), "{long}");
+        assert_eq!(Shown(&json!("x".repeat(254))).to_string(), format!("\"{}\"", "x".repeat(254)), "what just fits is whole");
     }
 
     #[test]

@@ -35,14 +35,14 @@ pub struct ResourceRule {
     #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(min = 1))]
     pub api_groups: Vec<String>,
     /// Their versions, or `*`.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(min = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(min = 1), inner(length(min = 1)))]
     pub api_versions: Vec<String>,
     /// What is done.
     #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(min = 1))]
     pub operations: Vec<OperationName>,
     /// Plural names, as `pods`; `pods/exec` and `pods/*` for subresources, `*/scale` for one of every resource, `*` for all resources, `*/*` for
     /// all and their subresources.
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(min = 1))]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"), length(min = 1), inner(length(min = 1)))]
     pub resources: Vec<String>,
     /// Names of objects; all where empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

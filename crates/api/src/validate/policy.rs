@@ -134,11 +134,9 @@ impl Check {
             if let Some(name) = &validation.name {
                 self.named(at.field("name"), Some(name), names::control);
             }
-            if validation.message.as_ref().is_some_and(|message| message.trim().is_empty() || message.contains('\n')) {
+            // As with Kubernetes, what is around the text does not count, and an expression of any shape can stand for a message.
+            if validation.message.as_deref().map(str::trim).is_some_and(|message| message.is_empty() || message.contains('\n')) {
                 self.problem(at.field("message"), "a message is one line of text: write one, or leave it out");
-            }
-            if validation.message.is_none() && validation.expression.contains('\n') {
-                self.problem(at.field("message"), "missing: the expression has several lines, so it cannot stand for a message");
             }
             if let Some(field) = &validation.field
                 && let Err(message) = names::field(field)
@@ -208,6 +206,10 @@ impl Check {
             if name != "resources" && values.len() > 1 && values.iter().any(|value| value == "*") {
                 self.problem(at.field(name), "`*` beside others: it stands for all, so keep it alone");
             }
+        }
+        // A webhook's registration holds the same versions, and the API server would refuse the whole of it.
+        for (index, _) in rule.api_versions.iter().enumerate().filter(|(_, version)| version.is_empty()) {
+            self.problem(at.field("apiVersions").entry(index), "empty: write a version, as `v1`, or `*` for all");
         }
         for (index, resource) in rule.resources.iter().enumerate() {
             if let Err(message) = names::resource(resource) {

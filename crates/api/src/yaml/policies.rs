@@ -221,6 +221,29 @@ data: {max: "5"}
     }
 
     #[test]
+    fn a_rule_with_an_empty_version_is_refused_by_file_and_by_definition() {
+        let place = "9: spec.matchConstraints.resourceRules[0].apiVersions[0]: ";
+        refuses(POLICY, "apiVersions: [v1]", "apiVersions: [\"\"]", &format!("{place}empty: write a version"));
+        refuses(POLICY, "resources: [pods]", "resources: [\"\"]", "9: spec.matchConstraints.resourceRules[0].resources[0]: ");
+        refuses(BOUND, "apiVersions: [v1]", "apiVersions: [\"\"]", "11: spec.matchConstraints.resourceRules[0].apiVersions[0]: empty");
+        let definition = serde_json::to_value(admission_policy::crd()).unwrap();
+        let spec = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let rule = &spec["properties"]["matchConstraints"]["properties"]["resourceRules"]["items"]["properties"];
+        assert_eq!((&rule["apiVersions"]["items"]["minLength"], &rule["resources"]["items"]["minLength"]), (&1.into(), &1.into()));
+        assert!(rule["apiGroups"]["items"]["minLength"].is_null(), "the core group is empty");
+    }
+
+    #[test]
+    fn an_expression_of_any_shape_needs_no_message_and_what_is_around_one_does_not_count() {
+        let lines = "  - name: other\n    expression: |\n      true &&\n      true\n    message: |\n      one line\n";
+        load_policies("f", &POLICY.replace("  params: {", &format!("{lines}  params: {{"))).unwrap();
+        load_policies("f", &POLICY.replace("    message: another registry\n", "").replace("registry))", "registry)) &&\n      true"))
+            .unwrap();
+        load_policies("f", &BOUND.replace("object.spec.replicas <= 5,", "\"object.spec\\n.replicas <= 5\\n\",")).unwrap();
+        refuses(POLICY, "message: another registry", "message: \"a\\nb\"", "16: spec.validations[0].message: a message is one line");
+    }
+
+    #[test]
     fn a_kind_with_a_slip_in_it_is_no_parameter() {
         refuses(POLICY, "kind: AdmissionPolicy", "kind: AdmisionPolicy", "1: `AdmisionPolicy` of `portcullis.dev/v1alpha1` is no policy");
         refuses(BOUND, "kind: ConfigMap", "kind: ConfigMapList", "24: `ConfigMapList` of `v1` is no policy");

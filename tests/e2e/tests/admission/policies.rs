@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Request;
 use kube::Client;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
 
 use crate::support::{Front, Scene, Webhook, cluster, deployment, pod, portcullis, refusal, scene};
@@ -103,7 +103,7 @@ async fn an_applied_policy_is_in_force_changed_and_gone_without_a_restart() {
     scene.apply("", &of_pods(&scene, "first", "false")).await.unwrap();
     let applied = until_said(&scene, &shop, &pod("web"), "policy \"applied-first\" (control): first says no").await;
     assert_eq!(ready(&scene, "", &of_pods(&scene, "first", "false")).await["status"], "True");
-    scene.apply("", &of_pods(&scene, "first", "object.metadata.name != 'api'")).await.unwrap();
+    scene.apply("", &of_pods(&scene, "first", "namespaceObject.status.phase == 'Active' && object.metadata.name != 'api'")).await.unwrap();
     let changed = until_said(&scene, &shop, &pod("web"), "").await;
     assert!(said(&scene, &shop, &pod("api")).await.contains("first says no"));
     // The pods of a workload are judged by it, too: such a template is warned of.
@@ -116,21 +116,52 @@ async fn an_applied_policy_is_in_force_changed_and_gone_without_a_restart() {
     }
 }
 
+/// A policy for pods whose parameters nobody can have: what only the status can say.
+fn of_nothing(scene: &Scene, name: &str) -> Value {
+    let params = json!({"paramKind": {"apiVersion": "nowhere.example/v1", "kind": "Nothing"},
+        "paramRef": {"name": "any", "parameterNotFoundAction": "Deny"}, "validations": [{"expression": "params.x == 1"}]});
+    policy(scene, name, rule("", json!(["CREATE"]), "pods"), params)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistake_is_in_the_status_of_the_policy_and_others_stay_in_force() {
+async fn a_mistake_is_refused_where_it_is_applied() {
+    let (scene, _front, _webhook) = following("refused").await;
+    let bad = of_pods(&scene, "bad", "object.metadata.nome != 1 + 'x'");
+    let try_it = async |object: &Value| {
+        let object: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        let tried = PostParams { dry_run: true, field_manager: None };
+        scene.api("", &bad).create(&tried, &object).await.map(drop).map_err(|error| error.to_string())
+    };
+    let why = scene::eventually("it is refused", async || try_it(&bad).await.err()).await;
+    assert!(
+        why.contains("admissionpolicies.portcullis.dev \"refused-bad\" is invalid") && why.contains("spec.validations[0].expression"),
+        "{why}"
+    );
+    assert_eq!(try_it(&of_pods(&scene, "good", "object.metadata.name != 'api'")).await, Ok(()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_in_force_is_in_the_status_of_the_policy_and_others_stay_in_force() {
     let (scene, _front, _webhook) = following("mistake").await;
     let shop = scene.namespace("shop", json!({})).await;
     let good = of_pods(&scene, "good", "object.metadata.name != 'api'");
     scene.apply("", &good).await.unwrap();
     until_said(&scene, &shop, &pod("api"), "good says no").await;
-    let bad = of_pods(&scene, "bad", "object.metadata.nome != 1 + 'x'");
+    let bad = of_nothing(&scene, "bad");
     scene.apply("", &bad).await.unwrap();
     let condition = ready(&scene, "", &bad).await;
     assert_eq!((&condition["status"], &condition["reason"]), (&json!("False"), &json!("Refused")), "{condition}");
-    assert!(condition["message"].as_str().unwrap().contains("spec.validations[0].expression"), "{condition}");
+    assert!(condition["message"].as_str().unwrap().contains("spec.paramKind: the parameters cannot be had"), "{condition}");
     assert!(said(&scene, &shop, &pod("api")).await.contains("good says no"));
     assert_eq!(said(&scene, &shop, &pod("web")).await, "");
     assert_eq!(ready(&scene, "", &good).await["status"], "True");
+    // Such an edit turns off nothing.
+    scene.apply("", &of_nothing(&scene, "good")).await.unwrap();
+    let condition = ready(&scene, "", &good).await;
+    assert_eq!((&condition["status"], &condition["reason"]), (&json!("False"), &json!("Refused")), "{condition}");
+    assert!(condition["message"].as_str().unwrap().contains("stays in force"), "{condition}");
+    assert!(said(&scene, &shop, &pod("api")).await.contains("good says no"));
+    assert_eq!(said(&scene, &shop, &pod("web")).await, "");
     for policy in [good, bad] {
         scene.delete("", &policy).await;
     }

@@ -1,12 +1,17 @@
 //! The webhook's registration: when it is made, how it is kept, and how people take it back.
 
-use kube::api::{DeleteParams, DynamicObject};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::support::{Front, Scene, Webhook, pod, portcullis, privileged, refusal, scene};
 
 fn kind(api_version: &str, kind: &str) -> Value {
     json!({"apiVersion": api_version, "kind": kind})
+}
+
+fn names(configuration: &DynamicObject) -> Vec<String> {
+    let webhooks = configuration.data["webhooks"].as_array().cloned().unwrap_or_default();
+    webhooks.iter().map(|webhook| webhook["name"].as_str().unwrap().to_owned()).collect()
 }
 
 async fn configuration(scene: &Scene) -> Option<DynamicObject> {
@@ -75,7 +80,8 @@ async fn says_what_it_did_and_how_to_undo_it() {
     let output = portcullis(&["break-glass", "--configuration", "portcullis-words"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(
-        text.contains("fail-closed.portcullis.dev: Fail -> Ignore") && text.ends_with("undo: portcullis break-glass --undo\n"),
+        text.contains("fail-closed.portcullis.dev: Fail -> Ignore")
+            && text.ends_with("undo: portcullis break-glass --undo --configuration=portcullis-words\n"),
         "{text}"
     );
     let output = portcullis(&["break-glass", "--configuration", "portcullis-nowhere"]).await;
@@ -87,7 +93,7 @@ async fn says_what_it_did_and_how_to_undo_it() {
 async fn asks_for_nothing_in_its_own_namespace_and_in_kube_system() {
     let scene = Scene::new("narrow").await;
     let front = Front::start(&scene).await;
-    let webhook = Webhook::start(&scene, &front, &["--register-except", "kube-system", "--register-except", "narrow-infra"]).await;
+    let webhook = Webhook::start(&scene, &front, &["--register-except", "narrow-infra"]).await;
     webhook.wait_for("registered").await;
     let (shop, infra) = (scene.namespace("shop", json!({})).await, scene.namespace("infra", json!({})).await);
     scene.enforced(&shop).await;
@@ -99,6 +105,61 @@ async fn asks_for_nothing_in_its_own_namespace_and_in_kube_system() {
         assert_eq!(*excluded, json!(["kube-system", "narrow-infra", "narrow-system"]));
         assert_eq!(webhook["timeoutSeconds"], 3);
     }
+}
+
+const ASKED_ALWAYS: [&str; 3] = ["fail-closed.portcullis.dev", "fail-open.portcullis.dev", "namespace-labels.portcullis.dev"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_policy_is_for_any_more_is_not_asked_about_though_another_authority_was_published_meanwhile() {
+    let scene = Scene::new("renewed").await;
+    scene.install(&[]).await;
+    scene.grant_rights_for_policies().await;
+    let front = Front::start(&scene).await;
+    let webhook = Webhook::start(&scene, &front, &["--policies"]).await;
+    webhook.wait_for("registered").await;
+    // In no namespace, so it fails open: that is what a webhook of its own is for.
+    let policy = json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AdmissionPolicy",
+        "metadata": {"name": "renewed-volumes"},
+        "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["persistentvolumes"], "operations": ["CREATE"]},
+            ]},
+            "validations": [{"name": "all", "expression": "true"}],
+        },
+    });
+    scene.apply("", &policy).await.unwrap();
+    let registered = async |expected: &[&str]| {
+        scene::eventually("the registration is written", async || (names(&configuration(&scene).await.unwrap()) == expected).then_some(()))
+            .await;
+    };
+    let applied = "applied-policies.portcullis.dev";
+    registered(&[&ASKED_ALWAYS[..], &[applied, "policies.portcullis.dev"]].concat()).await;
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "authority"}});
+    scene.delete(&scene.system(), &secret).await;
+    webhook.wait_for("certificate changed").await;
+    scene.delete("", &policy).await;
+    registered(&[&ASKED_ALWAYS[..], &[applied]].concat()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_its_namespace_is_being_deleted_a_webhook_that_stops_locks_nobody_out() {
+    let scene = Scene::new("ending").await;
+    let front = Front::start(&scene).await;
+    let mut webhook = Webhook::start(&scene, &front, &[]).await;
+    webhook.wait_for("registered").await;
+    // Pods end before all else does. This one does not, and so the namespace stays.
+    let mut held = pod("held");
+    held["metadata"]["finalizers"] = json!(["portcullis.dev/test"]);
+    scene.create(&scene.system(), &held).await.unwrap();
+    scene.api("", &kind("v1", "Namespace")).delete(&scene.system(), &DeleteParams::default()).await.unwrap();
+    webhook.terminate();
+    assert_eq!(webhook.ended().await, Some(0));
+    assert_eq!(policies(&configuration(&scene).await.unwrap()), ["Ignore", "Ignore", "Ignore"]);
+    let shop = scene.namespace("shop", json!({})).await;
+    scene::eventually("pods are admitted", async || scene.try_create(&shop, &pod("web")).await.ok()).await;
+    let free = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+    scene.api(&scene.system(), &held).patch("held", &PatchParams::default(), &free).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -205,6 +205,19 @@ async fn judges_each_namespace_by_its_labels_and_only_those_that_are_meant() {
         let (status, report) = scan(&["--namespace", &free, "-o", format]).await;
         assert!(status == Some(1) && report.contains(expected), "{report}");
     }
+    // Whatever else is left out, what is the cluster's own is too, and what nobody can have made is never looked at.
+    let everything = scene.folder().join("everything.yaml");
+    let rule = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["*"]});
+    let policy = json!({
+        "apiVersion": "portcullis.dev/v1alpha1", "kind": "AdmissionPolicy", "metadata": {"name": "nothing"},
+        "spec": {"matchConstraints": {"resourceRules": [rule]}, "validations": [{"name": "never", "expression": "false"}], "actions": ["warn"]},
+    });
+    fs::write(&everything, policy.to_string()).unwrap();
+    let output = portcullis(&["scan", "--policy", everything.to_str().unwrap(), "--except-namespace", &free, "-o", "json"]).await;
+    let workloads = verdicts(&output);
+    let is_any = |field: &str, value: &str| workloads.iter().any(|workload| workload[field] == value);
+    assert!(is_any("namespace", &strict) && is_any("kind", "Namespace"), "{}", said(&output));
+    assert!(!is_any("namespace", &free) && !is_any("namespace", "kube-system") && !is_any("kind", "ComponentStatus"));
     let (status, report) = scan(&["--namespace", "scanned-nowhere"]).await;
     assert_eq!((status, report.as_str()), (Some(2), "portcullis: there is no namespace \"scanned-nowhere\"\n"));
 }

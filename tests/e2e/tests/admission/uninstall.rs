@@ -81,4 +81,17 @@ async fn leaves_nothing_behind_and_locks_nobody_out_on_its_way() {
     scene.create(&shop, &privileged("free")).await.unwrap();
     scene::eventually("the namespace is gone", async || namespaces.get_opt(&system).await.unwrap().is_none().then_some(())).await;
     assert_eq!(uninstall(&[]).await["removed"], json!([]));
+
+    // Definitions are other people's work, and go only where that is asked for.
+    scene.install(&[]).await;
+    let kept = uninstall(&[]).await;
+    assert_eq!((&kept["removed"], kept["left"].as_array().unwrap().len()), (&json!([]), 3), "{kept}");
+    let removed = uninstall(&["--crds"]).await;
+    assert_eq!(removed["removed"].as_array().unwrap().len(), 3, "{removed}");
+    let definitions = scene.api("", &json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}));
+    scene::eventually("no definition is left", async || {
+        let list = definitions.list(&ListParams::default()).await.unwrap();
+        list.items.iter().all(|definition| !definition.name_any().ends_with(".portcullis.dev")).then_some(())
+    })
+    .await;
 }

@@ -3,7 +3,7 @@
 use super::Asking;
 use crate::checks::JudgedPod;
 use crate::decide::{IGNORED_POD_SUBRESOURCES, is_significant, object_of};
-use crate::policy::outcome::PolicyFinding;
+use crate::policy::outcome::{Findings, PolicyFinding};
 use crate::policy::subject::Subject;
 use crate::review::{Operation, StatusReason};
 use crate::standard::Standard;
@@ -49,35 +49,33 @@ impl Asking<'_, '_, '_> {
             Readable::Failed(why) => _ = self.fail(why),
             Readable::Pod(pod) => {
                 for violation in self.policy.demands.iter().filter_map(|demand| pod.violation(demand)) {
-                    self.judge_violation(standard, violation.clone());
+                    self.judge_violation(standard, violation);
                 }
             }
         }
     }
 
-    fn judge_violation(&mut self, standard: Standard, violation: Violation) {
-        let text = violation.to_string();
-        let found = violation.findings.len();
-        let check = violation.check;
-        let findings: Vec<PolicyFinding> = violation
-            .findings
-            .into_iter()
-            .filter(|finding| !self.is_waived(check, self.subject.container_at(&finding.path), Some(&finding.path)))
-            .map(PolicyFinding::from)
-            .collect();
+    fn judge_violation(&mut self, standard: Standard, violation: &Violation) {
+        let (check, found) = (violation.check, violation.findings.len());
+        let mut findings = Findings::default();
+        for finding in &violation.findings {
+            if !self.is_waived(check, self.subject.container_at(&finding.path), Some(&finding.path)) {
+                findings.add(|| PolicyFinding::from(finding));
+            }
+        }
         let nobody_at_fault = found == 0 && !self.is_waived(check, None, None);
-        if findings.is_empty() && !nobody_at_fault {
+        if findings.len() == 0 && !nobody_at_fault {
             return;
         }
         // The sentence of Pod Security Admission names everybody; where an exception holds for some, only what is wrong is said.
-        let message = if findings.len() == found { text } else { violation.reason.into_owned() };
+        let message = if findings.len() == found { violation.to_string() } else { violation.reason.to_string() };
         self.violated(check, StatusReason::Forbidden, message, findings, Some(standard));
     }
 }
 
-impl From<Finding> for PolicyFinding {
-    fn from(finding: Finding) -> Self {
-        let change = Some(finding.change.to_string());
-        Self { path: finding.path, value: finding.value, allowed: Some(finding.allowed), change }
+impl From<&Finding> for PolicyFinding {
+    fn from(finding: &Finding) -> Self {
+        let Finding { path, value, allowed, change } = finding.clone();
+        Self { path, value, allowed: Some(allowed), change: Some(change.to_string()) }
     }
 }

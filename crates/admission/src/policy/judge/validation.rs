@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Asking, parts, status_reason};
 use crate::field::FieldPath;
 use crate::policy::expression::Control;
-use crate::policy::outcome::PolicyFinding;
+use crate::policy::outcome::{Findings, PolicyFinding};
 use crate::policy::report::cut;
 use crate::policy::subject::Part;
 
@@ -25,8 +25,9 @@ impl<'a> Asking<'a, '_, '_> {
     }
 
     fn judge_control(&mut self, control: &'a Control, bindings: &mut Bindings<'a>, budget: &mut Budget) {
-        // Messages with what each is said of.
-        let mut said: Vec<(String, Vec<PolicyFinding>)> = Vec::new();
+        // Messages with what each is said of; and why a part could not be judged, which hides nothing that is wrong with others.
+        let mut said: Vec<(String, Findings)> = Vec::new();
+        let mut failed = None;
         for part in parts(self.subject, control.each) {
             if let (Some(each), Some(part)) = (control.each, &part) {
                 bindings.bind(each.identifier(), part.value);
@@ -34,15 +35,12 @@ impl<'a> Asking<'a, '_, '_> {
             match control.program.evaluate(bindings, budget) {
                 Ok(CelValue::Bool(true)) => {}
                 Ok(CelValue::Bool(false)) => self.judge_finding(control, part.as_ref(), bindings, budget, &mut said),
-                Ok(_) => {
-                    self.fail(&format!("{} is no boolean", control.name));
-                    return;
-                }
-                Err(error) => {
-                    self.fail(&format!("{}: {error}", control.name));
-                    return;
-                }
+                Ok(_) => failed = failed.or_else(|| Some(format!("{} is no boolean", control.name))),
+                Err(error) => failed = failed.or_else(|| Some(format!("{}: {error}", control.name))),
             }
+        }
+        if let Some(why) = failed {
+            self.fail(&why);
         }
         for (message, findings) in said {
             self.violated(&control.name, status_reason(control.reason), message, findings, None);
@@ -55,7 +53,7 @@ impl<'a> Asking<'a, '_, '_> {
         part: Option<&Part<'a>>,
         bindings: &Bindings<'a>,
         budget: &mut Budget,
-        said: &mut Vec<(String, Vec<PolicyFinding>)>,
+        said: &mut Vec<(String, Findings)>,
     ) {
         let path = self.path(control, part);
         let container = path.as_ref().and_then(|path| self.subject.container_at(path));
@@ -63,18 +61,18 @@ impl<'a> Asking<'a, '_, '_> {
             return;
         }
         let message = message(control, bindings, budget);
-        let finding = path.map(|path| PolicyFinding {
+        let same = said.iter().position(|(known, _)| *known == message);
+        if same.is_none() && said.len() < MAX_MESSAGES {
+            said.push((message, Findings::default()));
+        }
+        let place = same.unwrap_or_else(|| said.len().saturating_sub(1));
+        let Some(((_, findings), path)) = said.get_mut(place).zip(path) else { return };
+        findings.add(|| PolicyFinding {
             value: self.value(control, part).cloned(),
             path,
             allowed: control.allowed.clone().map(Into::into),
             change: control.change.clone(),
         });
-        let full = said.len() >= MAX_MESSAGES;
-        match said.iter_mut().find(|(known, _)| *known == message) {
-            Some((_, findings)) => findings.extend(finding),
-            None if full => said.last_mut().into_iter().for_each(|(_, findings)| findings.extend(finding.clone())),
-            None => said.push((message, finding.into_iter().collect())),
-        }
     }
 
     /// Where what is judged is, if the policy says or it is a part of the pod.

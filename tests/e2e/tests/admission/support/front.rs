@@ -64,8 +64,13 @@ impl Drop for Front {
 
 async fn accept(listener: TcpListener, replicas: Arc<Mutex<Vec<Replica>>>) {
     while let Ok((mut client, _)) = listener.accept().await {
-        let chosen = replicas.lock().unwrap().iter().find(|replica| replica.ready).map(|replica| replica.address);
+        let replicas = Arc::clone(&replicas);
         tokio::spawn(async move {
+            if first_ready(&replicas).is_none() {
+                // It may be ready since the last probe, and registered.
+                look(&replicas).await;
+            }
+            let chosen = first_ready(&replicas);
             // Where there is no replica the connection is just closed, and where the replica refuses it likewise.
             if let Some(address) = chosen
                 && let Ok(mut replica) = TcpStream::connect(address).await
@@ -80,12 +85,21 @@ async fn probe(replicas: Arc<Mutex<Vec<Replica>>>) {
     let mut ticks = tokio::time::interval(PROBE_INTERVAL);
     loop {
         ticks.tick().await;
-        let known = replicas.lock().unwrap().clone();
-        for replica in known {
-            let ready = is_ready(replica.health).await;
-            replicas.lock().unwrap().iter_mut().filter(|other| other.health == replica.health).for_each(|other| other.ready = ready);
-        }
+        look(&replicas).await;
     }
+}
+
+/// Asks every replica whether it is ready.
+async fn look(replicas: &Mutex<Vec<Replica>>) {
+    let known = replicas.lock().unwrap().clone();
+    for replica in known {
+        let ready = is_ready(replica.health).await;
+        replicas.lock().unwrap().iter_mut().filter(|other| other.health == replica.health).for_each(|other| other.ready = ready);
+    }
+}
+
+fn first_ready(replicas: &Mutex<Vec<Replica>>) -> Option<SocketAddr> {
+    replicas.lock().unwrap().iter().find(|replica| replica.ready).map(|replica| replica.address)
 }
 
 async fn is_ready(health: SocketAddr) -> bool {
