@@ -1,22 +1,24 @@
 //! What is counted, in Prometheus' terms.
 //!
 //! Judgements have the names and labels of Pod Security Admission, so that dashboards for it work. Every label's values are from a list that is fixed
-//! here: nothing that a client writes becomes a label, so nobody can make the number of series grow. Names of objects are in the log, not here.
+//! ([`labels`]): nothing that a client writes becomes a label, so nobody can make the number of series grow. Names of objects are in the log, not here.
 
-use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use portcullis_admission::policy::{Effect, Entry, PolicyKey};
+use portcullis_admission::policy::{Entry, PolicyKey};
 use portcullis_admission::review::StatusReason;
-use portcullis_admission::{AdmissionRequest, Decision, Mode, NEWEST_MINOR, Standard, Verdict, Version};
+use portcullis_admission::{AdmissionRequest, Decision, Standard, Verdict};
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+mod labels;
+
+use labels::{CodeLabels, EffectLabels, ErrorLabels, EvaluationLabels, RequestLabels, StateLabels, Word, mode, request_labels, word};
 
 /// The content type of what [`Metrics::encode`] writes.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -25,82 +27,6 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 const DURATION_BUCKETS: [f64; 11] = [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.1, 0.5, 2.5];
 /// Upper bounds of the buckets for sizes, in bytes: 1 KiB to 7 MiB.
 const SIZE_BUCKETS: [f64; 8] = [1_024.0, 4_096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 3_145_728.0, 7_340_032.0];
-
-/// A label whose values are known beforehand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Word(&'static str);
-
-impl EncodeLabelValue for Word {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        encoder.write_str(self.0)
-    }
-}
-
-/// The version of a standard: of those that are not known yet, all are one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum PolicyVersion {
-    Known(Version),
-    Future,
-}
-
-impl From<Version> for PolicyVersion {
-    fn from(version: Version) -> Self {
-        match version {
-            Version::Minor(minor) if minor > NEWEST_MINOR => Self::Future,
-            known => Self::Known(known),
-        }
-    }
-}
-
-impl EncodeLabelValue for PolicyVersion {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
-        match self {
-            Self::Known(version) => write!(encoder, "{version}"),
-            Self::Future => encoder.write_str("future"),
-        }
-    }
-}
-
-/// What a request is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    request_operation: Word,
-    resource: Word,
-    subresource: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EvaluationLabels {
-    decision: Word,
-    policy_level: Word,
-    policy_version: PolicyVersion,
-    mode: Word,
-    #[prometheus(flatten)]
-    request: RequestLabels,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ErrorLabels {
-    fatal: Word,
-    #[prometheus(flatten)]
-    request: RequestLabels,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct EffectLabels {
-    effect: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabels {
-    kind: Word,
-    state: Word,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CodeLabels {
-    code: u16,
-}
 
 /// What happened to connections of one listener; clones count together.
 #[derive(Debug, Clone, Default)]
@@ -278,135 +204,5 @@ impl Metrics {
     }
 }
 
-const fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Audit => "audit",
-        Mode::Warn => "warn",
-    }
-}
-
-const fn word(effect: Effect) -> &'static str {
-    match effect {
-        Effect::Allow => "allow",
-        Effect::Audit => "audit",
-        Effect::Warn => "warn",
-        Effect::Deny => "deny",
-        Effect::Ignore => "ignore",
-    }
-}
-
-fn request_labels(request: &AdmissionRequest) -> RequestLabels {
-    let resource = match (request.resource.group.as_str(), request.resource.resource.as_str()) {
-        ("", "pods") => "pod",
-        ("", "namespaces") => "namespace",
-        _ => "controller",
-    };
-    let subresource = match request.sub_resource.as_str() {
-        "" => "",
-        "ephemeralcontainers" => "ephemeralcontainers",
-        "resize" => "resize",
-        _ => "other",
-    };
-    RequestLabels { request_operation: Word(request.operation.as_str()), resource: Word(resource), subresource: Word(subresource) }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use portcullis_admission::policy::Problem;
-    use portcullis_admission::{Exemptions, Settings, Standards, Templates, decide};
-    use serde_json::json;
-
-    use super::*;
-
-    fn record(metrics: &Metrics, namespace: &str, subresource: &str, standard: &str, object: serde_json::Value) {
-        let request: AdmissionRequest = serde_json::from_value(json!({
-            "uid": "u", "operation": "CREATE", "namespace": namespace, "subResource": subresource, "object": object,
-            "kind": {"group": "", "version": "v1", "kind": "Pod"}, "resource": {"group": "", "version": "v1", "resource": "pods"},
-        }))
-        .unwrap();
-        let settings = Settings {
-            defaults: Standards::enforcing(standard.parse().unwrap()),
-            exemptions: Exemptions { namespaces: ["exempt".to_owned()].into(), ..Exemptions::default() },
-            templates: Templates::Enforce,
-        };
-        metrics.record(&request, &decide(&request, &settings, &settings.defaults.into()));
-    }
-
-    #[test]
-    fn counts_under_the_names_and_labels_of_pod_security_admission() {
-        let metrics = Metrics::default();
-        record(&metrics, "a", "", "baseline:v1.30", json!({"spec": {"hostPID": true}}));
-        record(&metrics, "a", "", "baseline:v1.30", json!({"spec": {"hostPID": true}}));
-        record(&metrics, "a", "ephemeralcontainers", "baseline:latest", json!({"spec": {}}));
-        record(&metrics, "exempt", "", "baseline:latest", json!({"spec": {}}));
-        record(&metrics, "a", "", "baseline:latest", json!({"spec": 1}));
-        let text = metrics.encode();
-        for line in [
-            r#"pod_security_evaluations_total{decision="deny",policy_level="baseline",policy_version="v1.30",mode="enforce",request_operation="create",resource="pod",subresource=""} 2"#,
-            r#"pod_security_evaluations_total{decision="allow",policy_level="baseline",policy_version="latest",mode="enforce",request_operation="create",resource="pod",subresource="ephemeralcontainers"} 1"#,
-            r#"pod_security_exemptions_total{request_operation="create",resource="pod",subresource=""} 1"#,
-            r#"pod_security_errors_total{fatal="true",request_operation="create",resource="pod",subresource=""} 1"#,
-        ] {
-            assert!(text.contains(line), "{line}\nis not in\n{text}");
-        }
-    }
-
-    #[test]
-    fn nothing_that_a_client_writes_becomes_a_label() {
-        let metrics = Metrics::default();
-        let series = |metrics: &Metrics| metrics.encode().lines().filter(|line| line.starts_with("pod_security_evaluations_total")).count();
-        for number in 0..100 {
-            record(
-                &metrics,
-                &format!("ns-{number}"),
-                &format!("sub-{number}"),
-                &format!("baseline:v1.{}", 1000 + number),
-                json!({"spec": {}}),
-            );
-        }
-        assert_eq!(series(&metrics), 1, "{}", metrics.encode());
-        assert!(metrics.encode().contains(r#"policy_version="future""#));
-    }
-
-    #[test]
-    fn whoever_reads_while_policies_change_sees_them() {
-        let metrics = Metrics::default();
-        let entry = |kept: bool| Entry {
-            key: PolicyKey::Policy("p".to_owned()),
-            generation: Some(2),
-            problems: vec![Problem { field: String::new(), message: "no".to_owned() }; usize::from(kept)],
-            kept,
-            expires: None,
-        };
-        metrics.set_policies(&[entry(false), entry(true)]);
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    metrics.set_policies(&[entry(false), entry(true)]);
-                }
-            });
-            for _ in 0..2_000 {
-                let text = metrics.encode();
-                let is_told =
-                    |state: &str| text.contains(&format!(r#"portcullis_policy_resources{{kind="AdmissionPolicy",state="{state}"}} 1"#));
-                let told = is_told("in-force") && is_told("kept");
-                if !told {
-                    done.store(true, Ordering::Relaxed);
-                }
-                assert!(told, "{text}");
-            }
-            done.store(true, Ordering::Relaxed);
-        });
-    }
-
-    #[test]
-    fn tells_when_the_certificate_expires() {
-        let metrics = Metrics::default();
-        metrics.set_certificate_expiry(SystemTime::UNIX_EPOCH + Duration::from_secs(1_790_000_000));
-        assert!(metrics.encode().contains("portcullis_webhook_certificate_expiration_timestamp_seconds 1790000000\n"));
-    }
-}
+mod tests;
