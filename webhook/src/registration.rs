@@ -14,6 +14,7 @@
 //! | nodes | the mirror pods of the kubelet are never sent, nor anything else that a node does but make what carries pods |
 //! | leases, reviews of who may do what, policies to policies | never sent |
 //! | time | [`TIMEOUT_SECONDS`] |
+//! | a first registration | once the server has been ready for a while, so that its Service leads to it |
 //! | no answer | two webhooks of the same rules, one that fails closed and one that fails open; a namespace's label [`FAILURE_POLICY_LABEL`] chooses |
 //! | labels of namespaces | a webhook of their own that fails open, so that a namespace can always be made and its label be changed |
 //! | policies and exceptions as they are applied, where they are followed | a webhook of their own that fails open |
@@ -24,6 +25,7 @@
 //! What is wanted, and whether it is so, are functions of values. [`registrar`] asks and writes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use k8s_openapi::ByteString;
 use kube::api::DynamicObject;
@@ -95,6 +97,8 @@ pub struct Registration {
     pub namespace_labels: bool,
     /// Whether policies are followed, and so judged as they are applied.
     pub applied_policies: bool,
+    /// How long this server has to have been ready before it registers where nothing is registered: nobody is led here before it was noticed.
+    pub first_after: Duration,
 }
 
 impl Registration {

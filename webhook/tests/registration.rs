@@ -36,6 +36,10 @@ struct Scene {
 
 impl Scene {
     async fn new() -> Self {
+        Self::registering_after(Duration::ZERO).await
+    }
+
+    async fn registering_after(first_after: Duration) -> Self {
         let (objects, client) = ObjectStore::start().await;
         objects.set(HOME, json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "home", "uid": "u-1"}}));
         let server = Running::start(Limits::default()).await;
@@ -47,6 +51,7 @@ impl Scene {
             failure_policy: FailurePolicy::Fail,
             namespace_labels: false,
             applied_policies: false,
+            first_after,
         };
         let identity = Arc::new(Identity::create().unwrap());
         let oneself = Oneself { address: server.address, name: "localhost".to_owned(), identity };
@@ -119,6 +124,16 @@ async fn a_webhook_that_is_not_wanted_any_more_goes_whoever_wrote_it() {
     assert_eq!(names(&configuration), ["fail-closed.portcullis.dev", "fail-open.portcullis.dev"]);
     assert_eq!(configuration["metadata"]["labels"]["team"], "ours", "what others added beside stays");
     assert_eq!(scene.objects.writes().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registers_nothing_before_it_was_noticed_that_it_is_ready_and_keeps_up_what_is_there() {
+    let scene = Scene::registering_after(Duration::from_secs(60 * 60)).await;
+    scene.keep();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(scene.configuration(), Value::Null, "a replica has looked three times");
+    scene.objects.set(CONFIGURATION, json!({"metadata": {"name": "portcullis", "resourceVersion": "1"}, "webhooks": []}));
+    scene.until("it is written", |configuration| names(configuration).len() == 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, ValueEnum};
 
@@ -25,6 +26,10 @@ pub struct RegisterArgs {
     /// The same for a server outside the cluster: the API server calls this URL, https://HOST[:PORT]/validate
     #[arg(long, value_name = "URL", requires = "webhook_configuration", conflicts_with = "register_service")]
     pub register_url: Option<ReviewUrl>,
+
+    /// Seconds that this server is ready before it makes a registration that is not there: its Service has to lead here by then
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "register_service")]
+    pub register_after: u16,
 
     /// What becomes of what no webhook answers for, in namespaces without the label portcullis.dev/failure-policy=Fail or =Ignore
     #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
@@ -153,6 +158,8 @@ impl RegisterArgs {
             },
             namespace_labels: about.namespace_labels,
             applied_policies: about.policies,
+            // A URL leads here as soon as somebody listens.
+            first_after: Duration::from_secs(self.register_service.as_ref().map_or(0, |_| self.register_after.into())),
         })
     }
 

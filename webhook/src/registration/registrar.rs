@@ -9,7 +9,7 @@
 //! Rights that this needs: `get`, `create` and `patch` on the ValidatingWebhookConfiguration; `get` on the webhook's own namespace.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Namespace;
@@ -70,6 +70,9 @@ pub enum RegistrarError {
         /// The field.
         field: String,
     },
+    /// It has only just become ready.
+    #[error("it is ready, and its Service may not lead here yet: it is registered {} s later", .0.as_secs())]
+    TooEarly(Duration),
     /// The API server is slow.
     #[error("the API server did not answer in time")]
     TimedOut,
@@ -124,10 +127,13 @@ impl Registrar {
     pub async fn keep(&self, health: &Health) {
         let mut last = None;
         let mut told = None;
+        let mut ready_since = None;
         let mut policies = self.policies.follow();
         loop {
             let coverage = policies.borrow_and_update().coverage();
-            let round = tokio::time::timeout(TIMEOUT, self.round(health, &coverage)).await.unwrap_or(Err(RegistrarError::TimedOut));
+            let round = tokio::time::timeout(TIMEOUT, self.round(health, &mut ready_since, &coverage))
+                .await
+                .unwrap_or(Err(RegistrarError::TimedOut));
             match round {
                 Ok(state) => {
                     if last != Some(state) {
@@ -165,17 +171,22 @@ impl Registrar {
         }
     }
 
-    async fn round(&self, health: &Health, policies: &Coverage) -> Result<State, RegistrarError> {
+    async fn round(&self, health: &Health, ready_since: &mut Option<Instant>, policies: &Coverage) -> Result<State, RegistrarError> {
         let (ready, why) = health.readiness();
         if !ready {
+            *ready_since = None;
             return Err(RegistrarError::NotReady(why.trim_end().to_owned()));
         }
+        let is_early = ready_since.get_or_insert_with(Instant::now).elapsed() < self.registration.first_after;
         // Held to the end: what is applied must not be older than what the authority's keeper has published meanwhile.
         let bundle = self.trusted.lock().await;
         let bundle = bundle.as_deref().ok_or(RegistrarError::NoBundle)?;
         self.oneself.answers(bundle).await?;
         let home = self.home().await?;
         let existing = self.existing().await?;
+        if existing.is_none() && is_early {
+            return Err(RegistrarError::TooEarly(self.registration.first_after));
+        }
         let published = existing.as_ref().map(|existing| bundle::published(bundle::webhooks(existing))).unwrap_or_default();
         let to_trust = bundle::merged(&published, bundle, SystemTime::now());
         let owner = home.as_ref().map(|home| (home.name.as_str(), home.uid.as_str()));

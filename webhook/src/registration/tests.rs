@@ -14,6 +14,7 @@ fn registration() -> Registration {
         failure_policy: FailurePolicy::Fail,
         namespace_labels: true,
         applied_policies: true,
+        first_after: Duration::ZERO,
     }
 }
 

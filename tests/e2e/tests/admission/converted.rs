@@ -1,11 +1,15 @@
 //! Whether policies that ship, written as Kubernetes' own by `portcullis convert`, get the same answers from Kubernetes itself.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::policies::{SHIPPED, following, install_lists, said};
 use crate::support::{Scene, pod, portcullis, scene};
+
+/// How long the two may take until they agree.
+const AGREED: Duration = Duration::from_secs(40);
 
 /// Pods of a policy's cases, in a form that the API server takes.
 fn cases(policy: &str) -> Vec<Value> {
@@ -38,6 +42,24 @@ async fn both_say(scene: &Scene, namespaces: [&str; 2], name: &str, pod: &Value)
     let by_theirs = theirs.contains(&format!("ValidatingAdmissionPolicy 'both-{name}'"));
     assert!((by_ours || ours.is_empty()) && (by_theirs || theirs.is_empty()), "{name}: {pod}\nours: {ours}\ntheirs: {theirs}");
     Some((by_ours, by_theirs))
+}
+
+/// Asks until both say the same of every pod, and deny some: both have to be in force by then, with their parameters. Whether each pod is denied.
+async fn agreed<'p>(name: &str, ask: impl AsyncFn() -> Vec<((bool, bool), &'p Value)>) -> Vec<bool> {
+    let deadline = Instant::now() + AGREED;
+    loop {
+        let answers = ask().await;
+        match answers.iter().find(|((ours, theirs), _)| ours != theirs) {
+            None if answers.iter().any(|((denied, _), _)| *denied) => {
+                return answers.into_iter().map(|((denied, _), _)| denied).collect();
+            }
+            Some(((ours, theirs), pod)) if Instant::now() > deadline => {
+                panic!("{name}, denied by ours: {ours}, by Kubernetes' own: {theirs}: {pod}")
+            }
+            _ => assert!(Instant::now() <= deadline, "{name} is not in force"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +101,6 @@ async fn policies_that_ship_get_the_same_answers_from_kubernetes_itself() {
         }
         let mut pods = cases(name);
         pods.extend([pod("web")]);
-        // Both have to be in force: then each denies some pod, and not all, as it does while its parameters are not known.
         let ask = async || {
             let mut answers = Vec::new();
             for pod in &pods {
@@ -87,17 +108,8 @@ async fn policies_that_ship_get_the_same_answers_from_kubernetes_itself() {
             }
             answers
         };
-        scene::eventually(&format!("{name} is in force"), async || {
-            let answers = ask().await;
-            let tells = |by: fn(&(bool, bool)) -> bool| {
-                answers.iter().any(|(answer, _)| by(answer)) && !answers.iter().all(|(answer, _)| by(answer))
-            };
-            (tells(|answer| answer.0) && tells(|answer| answer.1)).then_some(())
-        })
-        .await;
-        for (answer, pod) in ask().await {
-            assert_eq!(answer.0, answer.1, "{name}, denied by ours and by theirs: {pod}");
-            if answer.0 { compared.0 += 1 } else { compared.1 += 1 }
+        for denied in agreed(name, ask).await {
+            if denied { compared.0 += 1 } else { compared.1 += 1 }
         }
         for object in converted.iter().chain([&policy]) {
             scene.delete("", object).await;

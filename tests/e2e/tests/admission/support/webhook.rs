@@ -158,6 +158,9 @@ fn registering(scene: &Scene, front: &Front, arguments: &[&str]) -> Vec<String> 
         &format!("portcullis-{id}"),
         "--register-service",
         &format!("{system}/webhook:{port}"),
+        // The front looks for itself.
+        "--register-after",
+        "0",
         "--register-namespaces",
         &format!("portcullis-test={id}"),
     ];
