@@ -30,6 +30,7 @@ use std::time::Duration;
 use k8s_openapi::ByteString;
 use kube::api::DynamicObject;
 use portcullis_admission::policy::Coverage;
+use portcullis_api::GROUP;
 use portcullis_api::admission_policy::PLURAL as ADMISSION_POLICIES;
 use portcullis_api::policy_exception::PLURAL as POLICY_EXCEPTIONS;
 use portcullis_api::registration::{BREAK_GLASS_ANNOTATION, FAIL, FAILURE_POLICY_LABEL, IGNORE, PART_OF, PART_OF_LABEL};
@@ -154,7 +155,7 @@ impl Registration {
 
     /// The webhook that refuses policies and exceptions that would not be in force.
     fn applied(&self, bundle: &str) -> Value {
-        let rule = |resource: &str, scope: &str| json!({"apiGroups": ["portcullis.dev"], "apiVersions": ["v1alpha1"], "resources": [resource], "operations": ["CREATE", "UPDATE"], "scope": scope});
+        let rule = |resource: &str, scope: &str| json!({"apiGroups": [GROUP], "apiVersions": ["v1alpha1"], "resources": [resource], "operations": ["CREATE", "UPDATE"], "scope": scope});
         let rules = json!([rule(ADMISSION_POLICIES, "Cluster"), rule(POLICY_EXCEPTIONS, "Namespaced")]);
         let mut webhook = self.webhook(APPLIED, IGNORE, bundle, &rules, None);
         // Those of the others leave just these out.

@@ -12,8 +12,8 @@ use kube::Client;
 use kube::api::{GroupVersionKind, ListParams};
 use kube::discovery::{Scope, pinned_kind};
 use portcullis_admission::policy::{Library, PolicyKey, Trust};
-use portcullis_api::PolicyResource;
-use portcullis_api::admission_policy::ParamKind;
+use portcullis_api::admission_policy::{self, ParamKind};
+use portcullis_api::{GROUP, PolicyResource, policy_exception};
 use serde_json::Value;
 
 use super::ScanError;
@@ -28,8 +28,8 @@ use crate::policies;
 const NOT_INSTALLED: &str =
     "the API server has no AdmissionPolicies: portcullis definitions | kubectl apply --server-side -f -, or leave out --policies";
 
-const POLICIES: cluster::Kind = cluster::Kind { group: "portcullis.dev", version: "v1alpha1", kind: "AdmissionPolicy" };
-const EXCEPTIONS: cluster::Kind = cluster::Kind { group: "portcullis.dev", version: "v1alpha1", kind: "PolicyException" };
+const POLICIES: cluster::Kind = cluster::Kind { group: GROUP, version: "v1alpha1", kind: admission_policy::KIND };
+const EXCEPTIONS: cluster::Kind = cluster::Kind { group: GROUP, version: "v1alpha1", kind: policy_exception::KIND };
 
 /// Reads everything that the command line names; and what is wrong with policies of the API server.
 pub(super) async fn read(client: &Client, args: &ScanArgs, now: Timestamp) -> Result<(Library, Vec<CheckError>), ScanError> {

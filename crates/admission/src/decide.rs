@@ -167,7 +167,7 @@ impl Decision {
         let verdict = if workload.is_pod() {
             let message = format!("failed to lookup namespace {:?}: {why}", request.namespace);
             let status = Status::failure(StatusReason::InternalError, message, None);
-            Verdict::Denied(Box::new(Denial { status, standard: None, violations: Vec::new(), policies: Vec::new() }))
+            Verdict::Denied(Box::new(status.into()))
         } else {
             Verdict::NotJudged
         };
@@ -178,12 +178,8 @@ impl Decision {
 
     fn unreadable(request: &AdmissionRequest, workload: &Workload, why: &str) -> Self {
         let message = format!("cannot judge {} {:?}: {why}", workload.qualified_resource(), request.object_name());
-        let mut decision = Self::from(Verdict::Denied(Box::new(Denial {
-            status: Status::failure(StatusReason::BadRequest, message, None),
-            standard: None,
-            violations: Vec::new(),
-            policies: Vec::new(),
-        })));
+        let status = Status::failure(StatusReason::BadRequest, message, None);
+        let mut decision = Self::from(Verdict::Denied(Box::new(status.into())));
         decision.audit_annotations.insert("error".into(), why.to_owned());
         decision
     }

@@ -11,7 +11,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::checks::evaluate;
-use crate::decide::{Decision, Denial, Standards, Verdict};
+use crate::decide::{Decision, Standards, Verdict};
 use crate::field::{Cursor, FieldPath, Malformed};
 use crate::pod::Pod;
 use crate::review::{AdmissionRequest, Operation, Status, StatusCause, StatusDetails, StatusReason};
@@ -163,7 +163,7 @@ fn unreadable(request: &AdmissionRequest, why: &str) -> Decision {
 }
 
 fn deny(status: Status) -> Decision {
-    Verdict::Denied(Box::new(Denial { status, standard: None, violations: Vec::new(), policies: Vec::new() })).into()
+    Verdict::Denied(Box::new(status.into())).into()
 }
 
 /// The standard by which pods that exist already should be looked at, because a change of their namespace made `enforce` stricter: they run on, but

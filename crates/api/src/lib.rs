@@ -59,3 +59,6 @@ pub use workload_profile::{
     WorkloadReference,
 };
 pub use yaml::{LoadError, PolicyResource, load, load_policies, to_yaml};
+
+/// The API group of the resources that are ours.
+pub const GROUP: &str = "portcullis.dev";

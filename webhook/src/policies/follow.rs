@@ -15,7 +15,8 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use portcullis_admission::policy::{Library, PolicyKey, Trust};
-use portcullis_api::admission_policy::ParamKind;
+use portcullis_api::admission_policy::{self, ParamKind};
+use portcullis_api::{GROUP, policy_exception};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -52,8 +53,8 @@ pub(super) enum Watched {
 impl Watched {
     fn resource(self) -> ApiResource {
         let (group, version, kind, plural) = match self {
-            Self::Policies => ("portcullis.dev", "v1alpha1", "AdmissionPolicy", "admissionpolicies"),
-            Self::Exceptions => ("portcullis.dev", "v1alpha1", "PolicyException", "policyexceptions"),
+            Self::Policies => (GROUP, "v1alpha1", admission_policy::KIND, admission_policy::PLURAL),
+            Self::Exceptions => (GROUP, "v1alpha1", policy_exception::KIND, policy_exception::PLURAL),
             Self::Validating => ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
             Self::Bindings => {
                 ("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use portcullis_admission::policy::{Entry, PolicyKey};
+use portcullis_api::{GROUP, admission_policy, policy_exception};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -175,16 +176,16 @@ impl Written {
 
 async fn write(client: &kube::Client, key: &PolicyKey, said: &Said, since: &str) -> kube::Result<()> {
     let resource = |kind: &str, plural: &str| ApiResource {
-        group: "portcullis.dev".to_owned(),
+        group: GROUP.to_owned(),
         version: "v1alpha1".to_owned(),
         api_version: "portcullis.dev/v1alpha1".to_owned(),
         kind: kind.to_owned(),
         plural: plural.to_owned(),
     };
     let (api, name): (Api<DynamicObject>, &str) = match key {
-        PolicyKey::Policy(name) => (Api::all_with(client.clone(), &resource("AdmissionPolicy", "admissionpolicies")), name),
+        PolicyKey::Policy(name) => (Api::all_with(client.clone(), &resource(admission_policy::KIND, admission_policy::PLURAL)), name),
         PolicyKey::Exception(namespace, name) => {
-            (Api::namespaced_with(client.clone(), namespace, &resource("PolicyException", "policyexceptions")), name)
+            (Api::namespaced_with(client.clone(), namespace, &resource(policy_exception::KIND, policy_exception::PLURAL)), name)
         }
         PolicyKey::Validating(_) | PolicyKey::Binding(_) => return Ok(()),
     };

@@ -30,6 +30,13 @@ pub struct Denial {
     pub policies: Vec<PolicyViolation>,
 }
 
+impl From<Status> for Denial {
+    /// A denial for another reason than that a standard or a policy is violated.
+    fn from(status: Status) -> Self {
+        Self { status, standard: None, violations: Vec::new(), policies: Vec::new() }
+    }
+}
+
 impl Denial {
     pub(super) fn violates(request: &AdmissionRequest, workload: &Workload, standard: Standard, violations: Vec<Violation>) -> Self {
         let resource = workload.qualified_resource();

@@ -5,6 +5,7 @@
 //! exception's namespace counts depends on the cluster and the server, and is in the status alone.
 
 use jiff::Timestamp;
+use portcullis_api::GROUP;
 use portcullis_api::admission_policy::{AdmissionPolicy, PLURAL as POLICIES};
 use portcullis_api::policy_exception::{PLURAL as EXCEPTIONS, PolicyException};
 use serde::de::DeserializeOwned;
@@ -15,9 +16,6 @@ use super::exception::Exception;
 use super::report::{MAX_MESSAGE, cut};
 use crate::decide::Denial;
 use crate::review::{AdmissionRequest, Operation, Status, StatusCause, StatusDetails, StatusReason};
-
-/// The API group of policies and exceptions.
-const GROUP: &str = "portcullis.dev";
 
 /// Whether it makes or changes a policy or an exception.
 pub(crate) fn is_applied(request: &AdmissionRequest) -> bool {
@@ -30,12 +28,11 @@ pub(crate) fn is_applied(request: &AdmissionRequest) -> bool {
 
 /// Why a policy or an exception is not taken; `None` where it is, or where the request makes none.
 pub(crate) fn refuse(request: &AdmissionRequest, now: Timestamp) -> Option<Denial> {
-    let spec = |object: &Option<Value>| object.as_ref().and_then(|object| object.get("spec")).cloned();
-    let is_unchanged = request.operation == Operation::Update && spec(&request.old_object) == spec(&request.object);
-    if !is_applied(request) || is_unchanged {
+    let object = request.object.as_ref().filter(|_| is_applied(request))?;
+    let was = request.old_object.as_ref().filter(|_| request.operation == Operation::Update);
+    if was.is_some_and(|was| was.get("spec") == object.get("spec")) {
         return None;
     }
-    let object = request.object.as_ref()?;
     let problems = match request.resource.resource.as_str() {
         POLICIES => read::<AdmissionPolicy>(object).and_then(|policy| compile(&policy).map(drop)),
         _ => read::<PolicyException>(object).and_then(|exception| Exception::compile(&exception, now).map(drop)),
@@ -62,8 +59,7 @@ fn denial(request: &AdmissionRequest, problems: &[Problem]) -> Denial {
     };
     let causes = problems.iter().map(cause).collect();
     let details = StatusDetails { name: name.to_owned(), group: group.clone(), kind: resource.clone(), causes };
-    let status = Status::failure(StatusReason::Invalid, message, Some(details));
-    Denial { status, standard: None, violations: Vec::new(), policies: Vec::new() }
+    Status::failure(StatusReason::Invalid, message, Some(details)).into()
 }
 
 #[cfg(test)]

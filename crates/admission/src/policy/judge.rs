@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use portcullis_api::GROUP;
 use portcullis_api::admission_policy::{Action, Each, TemplateAction, ValidationReason};
 use portcullis_cel::{Bindings, Budget, EXPRESSION_UNITS, MATCH_CONDITIONS_UNITS, POLICY_UNITS, Value as CelValue};
 use serde_json::Value;
@@ -27,7 +28,7 @@ mod validation;
 use security::Readable;
 
 /// The API groups whose objects are not judged, or a policy could keep people from mending policies.
-pub const OWN_GROUPS: [&str; 2] = ["portcullis.dev", "admissionregistration.k8s.io"];
+pub const OWN_GROUPS: [&str; 2] = [GROUP, "admissionregistration.k8s.io"];
 
 /// What a policy may look at beside the request.
 #[derive(Debug, Clone, Copy)]

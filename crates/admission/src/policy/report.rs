@@ -102,7 +102,7 @@ fn new_denial(violations: &[PolicyViolation], request: &AdmissionRequest) -> Den
     let details = StatusDetails { name: name.to_owned(), group: group.clone(), kind: resource.clone(), causes: Vec::new() };
     // The status of a denial is that of its first violation, as in Kubernetes.
     let reason = violations.first().map_or(crate::review::StatusReason::Forbidden, |violation| violation.reason);
-    Denial { status: Status::failure(reason, message, Some(details)), standard: None, violations: Vec::new(), policies: Vec::new() }
+    Status::failure(reason, message, Some(details)).into()
 }
 
 /// The lines about one violation, with at most so many of its findings, and as many as there is room for; `None` where there is none even for its sentence.
@@ -110,9 +110,8 @@ fn lines_of(violation: &PolicyViolation, most: usize, room: usize) -> Option<Str
     /// `  and 18446744073709551615 more fields`, and its line break.
     const RESERVED: usize = 40;
     let mut lines = format!("\n{}", cut(&sentence(violation), MAX_SENTENCE));
-    let room = room.checked_sub(lines.len().saturating_add(RESERVED))?;
+    let full = room.checked_sub(RESERVED).filter(|full| lines.len() <= *full)?;
     let mut told: usize = 0;
-    let full = lines.len().saturating_add(room);
     for finding in violation.findings.iter().take(most) {
         let line = format!("\n  {finding}");
         if lines.len().saturating_add(line.len()) > full {
@@ -252,10 +251,7 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     if text.len() <= most {
         return text.to_owned();
     }
-    let mut end = most.saturating_sub('…'.len_utf8());
-    while !text.is_char_boundary(end) {
-        end = end.saturating_sub(1);
-    }
+    let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
     format!("{}…", text.get(..end).unwrap_or_default())
 }
 

@@ -89,7 +89,7 @@ fn text<'d>(document: &'d Node, field: &str) -> &'d str {
 
 fn parameter(document: &Node, api_version: &str, kind: &str, problems: &mut Problems<'_>) -> Option<PolicyResource> {
     let group = api_version.split_once('/').map_or("", |(group, _)| group);
-    let ours = ["portcullis.dev", "admissionregistration.k8s.io"].contains(&group);
+    let ours = [crate::GROUP, "admissionregistration.k8s.io"].contains(&group);
     if ours || api_version.is_empty() || kind.is_empty() || kind.ends_with("List") {
         let known = [
             (API_VERSION, admission_policy::KIND),
